@@ -1,0 +1,7 @@
+//! What may be called: names of models, and what a model can do.
+
+pub mod model;
+pub mod name;
+
+pub use model::Abilities;
+pub use name::{InvalidModel, ModelName, UpstreamModel, UpstreamName};

@@ -1,0 +1,3 @@
+//! Bytes ⇄ frames, however the bytes are cut.
+
+pub mod sse;

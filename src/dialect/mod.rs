@@ -1,0 +1,186 @@
+//! The languages: what a request, an answer and a stream mean, whoever's words they are in. Pure: values in, values out.
+//!
+//! A dialect has two sides. A *server codec* faces clients: it decodes their requests and encodes their answers.
+//! A *client codec* faces upstreams: it encodes requests and decodes answers. Between them stands one canonical form.
+
+pub mod anthropic_messages;
+pub mod canonical;
+pub mod collect;
+pub mod count;
+pub mod fields;
+pub mod framing;
+pub mod json;
+pub mod loss;
+pub mod openai_chat;
+pub mod scan;
+pub mod verbatim;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+
+use crate::{
+    catalog::{Abilities, UpstreamModel},
+    kernel::{
+        error::{ErrorKind, GatewayError},
+        id::RequestId,
+    },
+};
+
+pub use canonical::{ChatEvent, ChatRequest, ChatResponse, TokenUsage};
+pub use fields::DecodeError;
+pub use framing::sse::SseFrame;
+pub use loss::{Loss, LossAction, Severity};
+
+/// A wire language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DialectId {
+    OpenaiChat,
+    AnthropicMessages,
+}
+
+impl DialectId {
+    /// The name used in configuration, logs and the ledger.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai-chat",
+            Self::AnthropicMessages => "anthropic-messages",
+        }
+    }
+
+    pub fn server(self) -> &'static dyn ServerCodec {
+        match self {
+            Self::OpenaiChat => &openai_chat::OPENAI_CHAT,
+            Self::AnthropicMessages => &anthropic_messages::ANTHROPIC_MESSAGES,
+        }
+    }
+
+    pub fn client(self) -> &'static dyn ClientCodec {
+        match self {
+            Self::OpenaiChat => &openai_chat::OPENAI_CHAT,
+            Self::AnthropicMessages => &anthropic_messages::ANTHROPIC_MESSAGES,
+        }
+    }
+}
+
+/// Every dialect we answer clients in.
+pub static SERVERS: &[&dyn ServerCodec] =
+    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES];
+/// Every dialect we ask upstreams in.
+pub static CLIENTS: &[&dyn ClientCodec] =
+    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES];
+
+/// What the answering side has to know of the question.
+#[derive(Debug, Clone)]
+pub struct ReplyContext {
+    pub request: RequestId,
+    /// The model's name in the answer, if the upstream does not name one.
+    pub model: String,
+    /// Unix seconds, if the upstream does not say when.
+    pub created: i64,
+    /// Whether the client asked for usage in the stream (Chat's `stream_options.include_usage`).
+    pub include_usage: bool,
+    /// Whether the client asked with the legacy `functions` (Chat).
+    pub legacy_functions: bool,
+}
+
+/// What an encoder did to a request that the decoder of its answer must undo.
+#[derive(Debug, Clone, Default)]
+pub struct Recall {
+    /// Tool names as the upstream was told them → as the client wrote them; only those that differ.
+    pub names: std::collections::HashMap<String, String>,
+    /// The tool whose arguments are the answer's text: structured output was emulated.
+    pub json_tool: Option<String>,
+}
+
+/// A request in an upstream's words.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    pub body: Bytes,
+    pub losses: Vec<Loss>,
+    pub recall: Recall,
+    /// Headers the body needs beside it (`anthropic-beta` values, one an entry).
+    pub betas: Vec<String>,
+}
+
+/// Why a request cannot be said to this upstream at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EncodeError {
+    /// JSON pointer into the client's request.
+    pub at: String,
+    pub message: String,
+}
+
+/// An upstream's error, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireError {
+    pub kind: ErrorKind,
+    /// The upstream's own words, or a sentence made from the status.
+    pub message: String,
+    /// The upstream's own `type`.
+    pub error_type: Option<String>,
+    /// The upstream's own `code`.
+    pub code: Option<String>,
+    /// Where in the request, if it said so.
+    pub param: Option<String>,
+}
+
+/// One entry of a list of models.
+#[derive(Debug, Clone)]
+pub struct ModelEntry {
+    pub id: String,
+    pub owned_by: String,
+    /// Unix seconds.
+    pub created: i64,
+    pub context_window: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+}
+
+/// The side that faces clients.
+pub trait ServerCodec: Send + Sync {
+    fn id(&self) -> DialectId;
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError>;
+    /// Reads a request for a token count: a request that need not say how long the answer may be.
+    fn decode_count_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
+        self.decode_request(body)
+    }
+    fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes;
+    fn event_encoder(&self, context: &ReplyContext) -> Box<dyn EventEncoder>;
+    fn encode_error(&self, error: &GatewayError, request: RequestId) -> (StatusCode, Bytes);
+    /// Bytes that keep a silent stream alive and that this dialect's clients ignore.
+    fn keep_alive(&self) -> Bytes;
+    fn encode_models(&self, models: &[ModelEntry]) -> Bytes;
+    fn encode_model(&self, model: &ModelEntry) -> Bytes;
+    fn encode_count(&self, tokens: u64) -> Bytes;
+}
+
+/// The side that faces upstreams.
+pub trait ClientCodec: Send + Sync {
+    fn id(&self) -> DialectId;
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        model: &UpstreamModel,
+        abilities: &Abilities,
+    ) -> Result<Encoded, EncodeError>;
+    fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError>;
+    fn event_decoder(&self, recall: &Recall) -> Box<dyn EventDecoder>;
+    fn decode_error(&self, status: StatusCode, body: &[u8]) -> WireError;
+}
+
+/// Frames in, canonical events out. One for each stream; holds that stream's state and nothing shared.
+pub trait EventDecoder: Send {
+    fn decode(&mut self, frame: &SseFrame, events: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
+    /// The upstream's bytes have ended. Emits what was held back; a stream without its terminal ends in
+    /// `ChatEvent::Error` of kind `Truncated`, never in success.
+    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
+}
+
+/// Canonical events in, bytes out.
+pub trait EventEncoder: Send {
+    fn encode(&mut self, event: &ChatEvent, out: &mut BytesMut);
+    /// Ends the stream well; called once, after the last event.
+    fn finish(&mut self, out: &mut BytesMut);
+    /// Ends the stream with an error, in the dialect's own form.
+    fn abort(&mut self, error: &GatewayError, out: &mut BytesMut);
+}

@@ -1,0 +1,1 @@
+//! The providers: how each is called, and what its failures mean.

@@ -1,0 +1,75 @@
+//! What it cost: one record for each attempt, exactly once.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dialect::TokenUsage,
+    kernel::{
+        id::{AttemptId, CredentialId, RequestId, TenantId, TenantKeyId},
+        money::NanoUsd,
+    },
+};
+
+/// What is written down before the first byte goes upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    pub attempt: AttemptId,
+    pub request: RequestId,
+    /// 1 for the first attempt of the exchange.
+    pub number: u32,
+    pub tenant: TenantId,
+    pub key: TenantKeyId,
+    pub credential: CredentialId,
+    pub upstream: String,
+    pub client_dialect: String,
+    pub upstream_dialect: String,
+    /// As the client wrote it.
+    pub model_name: String,
+    /// As the upstream was told.
+    pub upstream_model: String,
+    pub streamed: bool,
+    pub operation: String,
+    /// Our own estimate of the prompt, for when the upstream never says.
+    pub estimated_input: u64,
+    pub started_at: DateTime<Utc>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Completed,
+    /// The upstream refused or failed.
+    Failed,
+    /// The client left.
+    Abandoned,
+    /// The upstream's answer broke off.
+    Truncated,
+    /// The process died, or stopped before the answer's end.
+    Interrupted,
+}
+
+/// An attempt, settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    pub intent: Intent,
+    pub ending: Ending,
+    /// `ErrorKind::name`.
+    pub error: Option<String>,
+    /// The upstream's HTTP status.
+    pub status: Option<u16>,
+    /// `FinishReason::name`.
+    pub finish: Option<String>,
+    /// The upstream's own id of the answer.
+    pub upstream_id: Option<String>,
+    /// The upstream's own name for the model, if it differs.
+    pub answered_model: Option<String>,
+    pub usage: TokenUsage,
+    /// Whether `usage` is our own estimate, wholly or in part.
+    pub estimated: bool,
+    pub cost: Option<NanoUsd>,
+    pub first_byte_ms: Option<u64>,
+    pub duration_ms: u64,
+    pub ended_at: DateTime<Utc>,
+}
