@@ -34,6 +34,8 @@ pub(super) enum Body {
     Short(u64, Vec<Bytes>),
     /// Sent in chunks.
     Pieces(Vec<Bytes>),
+    /// Not even headers, forever.
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,10 @@ impl Delivery {
         }
     }
 
+    pub(super) fn never() -> Self {
+        Self { body: Body::Never, ..Self::whole(0, "", Bytes::new()) }
+    }
+
     pub(super) fn stream(frames: Vec<Bytes>) -> Self {
         let mut delivery = Self::whole(200, "text/event-stream; charset=utf-8", Bytes::new());
         delivery.headers.push(("cache-control".into(), "no-cache".into()));
@@ -77,7 +83,7 @@ impl Delivery {
                 let kept = fault.after_bytes.unwrap_or(whole.len() / 2).min(whole.len());
                 Body::Short(whole.len() as u64, vec![whole.slice(..kept)])
             }
-            Body::Short(length, pieces) => Body::Short(length, pieces),
+            unchanged @ (Body::Short(..) | Body::Never) => unchanged,
             Body::Pieces(frames) => Body::Pieces(shortened(frames, fault, vendor)),
         };
     }
@@ -108,6 +114,7 @@ impl Delivery {
             response.insert_header((name.as_str(), value.as_str()));
         }
         match self.body {
+            Body::Never => pending().await,
             Body::Whole(whole) => {
                 pause(self.delay.first_chunk).await;
                 ticket.end(Outcome::Finished);

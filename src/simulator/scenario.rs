@@ -26,6 +26,8 @@ pub struct Scenario {
     /// Decides the dice of `probability`.
     pub seed: u64,
     pub log: LogSettings,
+    /// Other scenario files, beside this one, whose rules come after these.
+    pub include: Vec<PathBuf>,
     /// Answer everything the same way, as fast as possible; rules are not consulted.
     pub bench: Option<Bench>,
     pub rules: Vec<Rule>,
@@ -39,6 +41,7 @@ impl Default for Scenario {
             models: ["sim-1", "sim-1-mini", "sim-thinking"].map(String::from).to_vec(),
             seed: 1,
             log: LogSettings::default(),
+            include: Vec::new(),
             bench: None,
             rules: Vec::new(),
         }
@@ -46,12 +49,15 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    /// Reads a scenario from YAML or JSON text; `raw` files are looked for beside `folder`.
+    /// Reads a scenario from YAML or JSON text; other files it names are looked for in `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ScenarioError> {
         let mut scenario: Self =
             serde_saphyr::from_str(text).map_err(|fault| ScenarioError::Malformed(fault.to_string()))?;
         for rule in &mut scenario.rules {
             rule.load_files(folder)?;
+        }
+        for file in &scenario.include {
+            scenario.rules.extend(Self::load(&folder.join(file))?.rules);
         }
         Ok(scenario)
     }

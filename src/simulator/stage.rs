@@ -116,13 +116,15 @@ impl Stage {
             return complained(request, complaint);
         }
         match &request.rule.reply {
-            _ if request.call.counts => counted(request.ask),
+            _ if request.call.counts && !matches!(request.rule.reply, Reply::Error(_) | Reply::Hang) => {
+                counted(request.ask)
+            }
             Reply::Echo => answered(request, &echo::answer(request.ask)),
             Reply::Answer(reply) => answered(request, reply),
             Reply::Turns(turns) => answered(request, &turn(turns, request.ask)),
             Reply::Error(error) => failed(request, error),
             Reply::Raw(raw) => Delivery::whole(raw.status, &raw.content_type, raw.body.clone()),
-            Reply::Hang => unreachable!("the door hangs before it asks for a reply"),
+            Reply::Hang => Delivery::never(),
         }
     }
 }

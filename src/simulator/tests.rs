@@ -340,6 +340,28 @@ async fn the_log_tells_what_came_and_no_secret() {
 }
 
 #[tokio::test]
+async fn a_peer_that_leaves_is_noticed() {
+    let sim =
+        playing("rules: [{when: {model: hang}, reply: hang}, {fault: {after-events: 2, kind: hang}}]").await;
+    for body in [with(chat("hi"), &json!({"model": "hang"})), with(chat("hi"), &json!({"stream": true}))] {
+        let mut stream = TcpStream::connect(sim.address).await.unwrap();
+        let body = body.to_string();
+        let head = format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: sim\r\nauthorization: Bearer k\r\ncontent-length: {}",
+            body.len()
+        );
+        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        drop(stream);
+    }
+    let outcomes = async || -> Vec<Value> {
+        let log = ask(&sim, "GET", "/_sim/log", "").await.json();
+        log.as_array().unwrap().iter().map(|it| it["outcome"].clone()).collect()
+    };
+    while outcomes().await != ["aborted", "aborted"] {}
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn the_log_forgets_the_oldest_entries() {
     let sim = playing("log: {capacity: 2}").await;
     for _ in 0..3 {
@@ -421,4 +443,11 @@ fn dice_are_fair_and_repeatable() {
 fn a_misspelt_scenario_is_refused() {
     let fault = Scenario::parse("rules: [{wen: {}}]", Path::new(".")).unwrap_err();
     assert!(fault.to_string().contains("wen"), "{fault}");
+}
+
+#[test]
+fn the_scenarios_of_the_suites_are_well_formed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/simulator");
+    let scenario = Scenario::load(&folder.join("sdk.yaml")).unwrap();
+    assert!(scenario.rules.iter().any(|it| it.name == "the task"), "an included file's rules are there");
 }
