@@ -10,20 +10,21 @@ use std::{
 };
 
 use bytes::Bytes;
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::simulator::{
     anthropic,
     ask::Ask,
     bench::{self, Prepared},
-    delivery::Delivery,
+    delivery::{Body, Delivery},
     echo,
     log::{Log, Ticket},
     openai,
     quota::{Allowance, Quotas},
     reply::{self, Manner},
     rule::{Sight, is_lucky},
-    scenario::{AnswerReply, Dialect, ErrorReply, FaultKind, Quirk, Reply, Rule, Scenario},
+    scenario::{AnswerReply, Dialect, ErrorReply, FaultKind, Quirk, Raw, Reply, Rule, Scenario},
     vendor::{Call, Complaint, Vendor},
 };
 
@@ -123,7 +124,7 @@ impl Stage {
             Reply::Answer(reply) => answered(request, reply),
             Reply::Turns(turns) => answered(request, &turn(turns, request.ask)),
             Reply::Error(error) => failed(request, error),
-            Reply::Raw(raw) => Delivery::whole(raw.status, &raw.content_type, raw.body.clone()),
+            Reply::Raw(raw) => played_back(raw),
             Reply::Hang => Delivery::never(),
         }
     }
@@ -219,6 +220,28 @@ fn answered(request: &Played<'_>, reply: &AnswerReply) -> Delivery {
     } else {
         Delivery::whole(200, "application/json", (vendor.whole)(&answer, ask, manner))
     }
+}
+
+/// Recorded bytes. A recorded stream travels event by event, so that pace and faults apply to it.
+fn played_back(raw: &Raw) -> Delivery {
+    let mut delivery = Delivery::whole(raw.status, &raw.content_type, raw.body.clone());
+    if raw.content_type.starts_with("text/event-stream") {
+        delivery.body = Body::Pieces(events(&raw.body));
+    }
+    delivery
+}
+
+/// The bytes, cut after each blank line.
+fn events(stream: &[u8]) -> Vec<Bytes> {
+    let mut events = Vec::new();
+    let mut rest = stream;
+    while let Some(at) = memmem::find(rest, b"\n\n") {
+        let (event, after) = rest.split_at(at + 2);
+        events.push(Bytes::copy_from_slice(event));
+        rest = after;
+    }
+    events.extend((!rest.is_empty()).then(|| Bytes::copy_from_slice(rest)));
+    events
 }
 
 fn bench_answer(dialect: Dialect, text: &str, id: &str, chunks: usize) -> (String, Vec<Bytes>) {

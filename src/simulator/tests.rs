@@ -362,6 +362,59 @@ async fn a_peer_that_leaves_is_noticed() {
 }
 
 #[tokio::test]
+async fn recorded_bytes_are_played_back() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.sse"), "data: 1\n\ndata: 2\n\ndata: 3").unwrap();
+    let scenario = r#"
+rules:
+  - when: {headers: {host: "s?m"}, model: stream}
+    fault: {after-events: 2, kind: end}
+    headers: {x-recorded: "yes"}
+    reply: {raw: {content-type: text/event-stream, file: a.sse}}
+  - when: {model: html}
+    reply: {raw: {status: 502, content-type: text/html, body: "<h1>Bad Gateway</h1>"}}
+"#;
+    let sim = serve(Options::local(Scenario::parse(scenario, folder.path()).unwrap())).await.unwrap();
+    let reply = post(&sim, CHAT, &with(chat("hi"), &json!({"model": "stream", "stream": true}))).await;
+    assert_eq!(reply.body, "data: 1\n\ndata: 2\n\n");
+    assert!(reply.head.contains("x-recorded: yes"));
+    let reply = post(&sim, CHAT, &with(chat("hi"), &json!({"model": "html"}))).await;
+    assert_eq!((reply.status, reply.body.as_str()), (502, "<h1>Bad Gateway</h1>"));
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn quirks_make_an_odd_upstream() {
+    let calls = "{answer: {tools: [{name: f}, {name: g, arguments: {a: 1}}]}}";
+    let sim = playing(&format!(
+        r"
+rules:
+  - {{when: {{model: odd}}, quirks: [index-zero-tools, repeated-names, duplicate-ids, stop-with-tools], reply: {calls}}}
+  - {{when: {{model: bare}}, quirks: [missing-index, empty-arguments, missing-usage, missing-done], reply: {calls}}}
+  - {{when: {{model: whole}}, quirks: [whole-for-stream]}}
+  - {{when: {{model: loud}}, quirks: [reasoning-content, keepalives, no-space], reply: {{answer: {{text: a, reasoning: b}}}}}}
+"
+    ))
+    .await;
+    let streamed = |model: &str| {
+        with(chat("hi"), &json!({"model": model, "stream": true, "stream_options": {"include_usage": true}}))
+    };
+    let odd = post(&sim, CHAT, &streamed("odd")).await.body;
+    assert!(
+        !odd.contains("\"index\":1") && odd.matches("\"name\":\"g\"").count() > 1 && odd.contains("\"stop\"")
+    );
+    let bare = post(&sim, CHAT, &streamed("bare")).await.body;
+    assert!(bare.contains("[{\"id\":") && !bare.contains("total_tokens") && !bare.contains("[DONE]"));
+    assert!(bare.contains("\"arguments\":\"\"") && !bare.contains("\"{}\""));
+    assert_eq!(post(&sim, CHAT, &streamed("whole")).await.json()["object"], "chat.completion");
+    let loud = post(&sim, CHAT, &streamed("loud")).await.body;
+    assert!(
+        loud.contains("reasoning_content") && loud.contains(": keepalive\n\n") && !loud.contains("data: ")
+    );
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn the_log_forgets_the_oldest_entries() {
     let sim = playing("log: {capacity: 2}").await;
     for _ in 0..3 {
