@@ -1,7 +1,9 @@
 //! What may be called: names of models, and what a model can do.
 
+pub mod glob;
 pub mod model;
 pub mod name;
 
+pub use glob::Glob;
 pub use model::Abilities;
 pub use name::{InvalidModel, ModelName, UpstreamModel, UpstreamName};

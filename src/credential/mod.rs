@@ -1,11 +1,17 @@
 //! With which secret.
 
+pub mod quota;
+pub mod selector;
+
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::{catalog::UpstreamName, kernel::id::CredentialId};
+
+pub use quota::QuotaState;
+pub use selector::{Selector, Strategy};
 
 /// One secret an upstream is called with, and how it may be used.
 #[derive(Clone)]

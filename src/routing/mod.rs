@@ -1,5 +1,7 @@
 //! Where a name leads.
 
+pub mod rotation;
+
 use crate::catalog::{ModelName, UpstreamModel, UpstreamName};
 
 /// One stop on a route.
