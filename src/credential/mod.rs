@@ -1,5 +1,6 @@
 //! With which secret.
 
+pub mod pool;
 pub mod quota;
 pub mod selector;
 
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::{catalog::UpstreamName, kernel::id::CredentialId};
 
+pub use pool::{CredentialPool, CredentialStatus, Lease, NoCredential, NoCredentialReason, PoolConfig};
 pub use quota::QuotaState;
 pub use selector::{Selector, Strategy};
 
