@@ -17,7 +17,7 @@ impl<K> Default for Rotation<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Rotation<K> {
+impl<K: Clone + Eq + Hash> Rotation<K> {
     /// Gives the next turn to one of `takers` and returns its place in the list. A weight below 1 counts as 1.
     pub fn next(&self, takers: &[(K, u32)]) -> Option<usize> {
         if let [_] = takers {
@@ -28,7 +28,7 @@ impl<K: Copy + Eq + Hash> Rotation<K> {
         let mut total = 0;
         for (place, (taker, weight)) in takers.iter().enumerate() {
             let weight = i64::from((*weight).max(1));
-            let balance = credit.entry(*taker).or_default();
+            let balance = credit.entry(taker.clone()).or_default();
             *balance += weight;
             total += weight;
             if best.is_none_or(|(_, highest)| *balance > highest) {
@@ -36,7 +36,7 @@ impl<K: Copy + Eq + Hash> Rotation<K> {
             }
         }
         let (place, balance) = best?;
-        credit.insert(takers[place].0, balance - total);
+        credit.insert(takers[place].0.clone(), balance - total);
         Some(place)
     }
 
