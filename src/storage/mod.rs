@@ -1,1 +1,6 @@
 //! The ports, kept.
+
+pub mod database;
+pub mod sql;
+
+pub use database::{Database, DatabaseOptions, OpenError};

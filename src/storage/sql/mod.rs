@@ -1,0 +1,1 @@
+//! The ports, kept in SQL: statements and rows.
