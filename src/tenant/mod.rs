@@ -87,6 +87,15 @@ pub trait TenantRepository: Send + Sync {
         id: TenantKeyId,
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(), RepositoryError>;
+    /// Puts `new` in the place of the key `old`, which goes on as `retired_name` until `expires_at`. Both or neither.
+    async fn replace_key(
+        &self,
+        tenant: TenantId,
+        old: TenantKeyId,
+        retired_name: &str,
+        expires_at: DateTime<Utc>,
+        new: &TenantKey,
+    ) -> Result<(), RepositoryError>;
     /// Every key with its tenant, for the table authentication reads.
     async fn load_keys(&self) -> Result<Vec<(Tenant, TenantKey)>, RepositoryError>;
     /// A number that grows with every change of tenants and keys, by whichever process.
