@@ -75,8 +75,8 @@ impl SealingKey {
 
     /// Names the key without giving it away: the first 8 hexadecimal digits of its SHA-256.
     pub fn id(&self) -> String {
-        let digest = Sha256::digest(self.0.expose_secret());
-        digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(self.0.expose_secret()));
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
     }
 
     /// Writes a new key beside `path`, then links it there: whoever sees `path` sees all of it, and nobody's is replaced.
