@@ -1,5 +1,6 @@
 //! Who is calling.
 
+pub mod admin;
 pub mod authenticate;
 pub mod key;
 
