@@ -1,15 +1,18 @@
 //! Tenants and their keys.
 
+mod row;
+
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use self::row::{KeyRow, TenantRow};
 use super::{unavailable, write_failure};
 use crate::{
     kernel::id::{TenantId, TenantKeyId},
     storage::database::{Database, on},
-    tenant::{KeyHash, RepositoryError, Source, Tenant, TenantKey, TenantRepository},
+    tenant::{RepositoryError, Tenant, TenantKey, TenantRepository},
 };
 
 /// `TenantRepository`, kept in SQL.
@@ -101,6 +104,9 @@ macro_rules! bind_key {
             .bind($key.last_used_at)
     };
 }
+
+// Below the macros, which it uses.
+mod declared;
 
 impl SqlTenants {
     async fn insert_key(&self, key: &TenantKey) -> Result<(), sqlx::Error> {
@@ -198,86 +204,6 @@ impl SqlTenants {
             let keys = sqlx::query_as(LOAD_KEYS).fetch_all(pool).await?;
             Ok((tenants, keys))
         })
-    }
-}
-
-const DISABLE_DECLARED_TENANTS: &str = "UPDATE tenant SET enabled = FALSE WHERE source = 'file'";
-
-const DISABLE_DECLARED_KEYS: &str = "UPDATE tenant_key SET enabled = FALSE WHERE source = 'file'";
-
-const UPSERT_DECLARED_TENANT: &str = "INSERT INTO tenant (id, name, enabled, source, created_at) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled";
-
-const UPSERT_DECLARED_KEY: &str = "INSERT INTO tenant_key \
-     (tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-     ON CONFLICT (id) DO UPDATE SET name = excluded.name, hash = excluded.hash, hint = excluded.hint, \
-     enabled = excluded.enabled, expires_at = excluded.expires_at";
-
-impl SqlTenants {
-    /// Disables all that was declared, then writes what is: what is gone stays disabled, and nobody sees the time between.
-    async fn write_declared(&self, tenants: &[Tenant], keys: &[TenantKey]) -> Result<(), DeclaredFailure> {
-        change!(self, transaction => {
-            sqlx::query(DISABLE_DECLARED_TENANTS).execute(&mut *transaction).await?;
-            sqlx::query(DISABLE_DECLARED_KEYS).execute(&mut *transaction).await?;
-            for tenant in tenants {
-                sqlx::query(UPSERT_DECLARED_TENANT)
-                    .bind(tenant.id)
-                    .bind(&tenant.name)
-                    .bind(tenant.enabled)
-                    .bind(Source::File.name())
-                    .bind(tenant.created_at)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(|error| DeclaredFailure { at: Some(tenant.name.clone()), error })?;
-            }
-            for key in keys {
-                bind_key!(UPSERT_DECLARED_KEY, key)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(|error| DeclaredFailure { at: Some(key.name.clone()), error })?;
-            }
-        })
-    }
-
-    /// Whether the database has exactly these, so that starting again changes nothing.
-    async fn has_declared(&self, tenants: &[Tenant], keys: &[TenantKey]) -> Result<bool, RepositoryError> {
-        let (tenant_rows, key_rows) = self.read_all().await.map_err(unavailable)?;
-        let kept_tenants: HashMap<TenantId, Tenant> =
-            tenant_rows.into_iter().map(Tenant::from).map(|it| (it.id, it)).collect();
-        let kept_keys: HashMap<TenantKeyId, TenantKey> =
-            key_rows.into_iter().map(TenantKey::from).map(|it| (it.id, it)).collect();
-        let enabled_tenants =
-            kept_tenants.values().filter(|it| it.source == Source::File && it.enabled).count();
-        let enabled_keys = kept_keys.values().filter(|it| it.source == Source::File && it.enabled).count();
-        Ok(enabled_tenants == tenants.iter().filter(|it| it.enabled).count()
-            && enabled_keys == keys.iter().filter(|it| it.enabled).count()
-            && tenants.iter().all(|it| {
-                kept_tenants
-                    .get(&it.id)
-                    .is_some_and(|kept| (&kept.name, kept.enabled) == (&it.name, it.enabled))
-            })
-            && keys.iter().all(|it| kept_keys.get(&it.id).is_some_and(|kept| is_same_declaration(kept, it))))
-    }
-}
-
-/// What the file says of a key; the rest is known to the database only.
-fn is_same_declaration(kept: &TenantKey, declared: &TenantKey) -> bool {
-    kept.name == declared.name
-        && kept.hash == declared.hash
-        && kept.enabled == declared.enabled
-        && kept.expires_at == declared.expires_at
-}
-
-/// A failed write, and of what.
-struct DeclaredFailure {
-    at: Option<String>,
-    error: sqlx::Error,
-}
-
-impl From<sqlx::Error> for DeclaredFailure {
-    fn from(error: sqlx::Error) -> Self {
-        Self { at: None, error }
     }
 }
 
@@ -414,85 +340,4 @@ impl TenantRepository for SqlTenants {
 
 fn found(is_there: bool, name: &str) -> Result<(), RepositoryError> {
     is_there.then_some(()).ok_or_else(|| RepositoryError::NotFound(name.to_owned()))
-}
-
-#[derive(sqlx::FromRow)]
-struct TenantRow {
-    id: TenantId,
-    name: String,
-    enabled: bool,
-    #[sqlx(try_from = "String")]
-    source: SourceColumn,
-    created_at: DateTime<Utc>,
-}
-
-impl From<TenantRow> for Tenant {
-    fn from(row: TenantRow) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            enabled: row.enabled,
-            source: row.source.0,
-            created_at: row.created_at,
-        }
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    tenant_id: TenantId,
-    id: TenantKeyId,
-    name: String,
-    #[sqlx(try_from = "Vec<u8>")]
-    hash: HashColumn,
-    hint: String,
-    enabled: bool,
-    #[sqlx(try_from = "String")]
-    source: SourceColumn,
-    created_at: DateTime<Utc>,
-    expires_at: Option<DateTime<Utc>>,
-    last_used_at: Option<DateTime<Utc>>,
-}
-
-impl From<KeyRow> for TenantKey {
-    fn from(row: KeyRow) -> Self {
-        Self {
-            id: row.id,
-            tenant: row.tenant_id,
-            name: row.name,
-            hash: row.hash.0,
-            hint: row.hint,
-            enabled: row.enabled,
-            source: row.source.0,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            last_used_at: row.last_used_at,
-        }
-    }
-}
-
-struct SourceColumn(Source);
-
-/// A column holds what this version did not write.
-#[derive(Debug, thiserror::Error)]
-#[error("the column holds an unknown value")]
-struct UnknownValue;
-
-impl TryFrom<String> for SourceColumn {
-    type Error = UnknownValue;
-
-    fn try_from(name: String) -> Result<Self, UnknownValue> {
-        let known = [Source::File, Source::Database].into_iter().find(|source| source.name() == name);
-        known.map(Self).ok_or(UnknownValue)
-    }
-}
-
-struct HashColumn(KeyHash);
-
-impl TryFrom<Vec<u8>> for HashColumn {
-    type Error = UnknownValue;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, UnknownValue> {
-        bytes.try_into().map(|bytes| Self(KeyHash(bytes))).map_err(|_| UnknownValue)
-    }
 }
