@@ -3,6 +3,7 @@
 pub mod pool;
 pub mod quota;
 pub mod selector;
+pub mod store;
 
 use std::{fmt, time::Duration};
 
@@ -14,6 +15,7 @@ use crate::{catalog::UpstreamName, kernel::id::CredentialId};
 pub use pool::{CredentialPool, CredentialStatus, Lease, NoCredential, NoCredentialReason, PoolConfig};
 pub use quota::QuotaState;
 pub use selector::{Selector, Strategy};
+pub use store::{CredentialStore, StoreError};
 
 /// One secret an upstream is called with, and how it may be used.
 #[derive(Clone)]

@@ -24,6 +24,7 @@ macro_rules! contract {
     )+ };
 }
 
+mod credentials;
 mod migrations;
 mod support;
 mod tenants;
