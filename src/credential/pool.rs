@@ -282,7 +282,7 @@ impl Lease {
     /// Says what the attempt did to the credential. A lease that is dropped without a report left it unharmed.
     ///
     /// A limit, a failure and a missing model concern the credential *with this model*; a refusal and a quota that is
-    /// used up concern the credential as a whole (CLIProxyAPI keeps all but quotas per model, and tries a dead key once
+    /// used up concern the credential as a whole (`CLIProxyAPI` keeps all but quotas per model, and tries a dead key once
     /// for each model).
     pub fn report(&self, outcome: &Outcome) {
         self.record.learn(&self.model, self.ticket, outcome, self.pool.clock.now());

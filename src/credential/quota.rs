@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::Outcome;
 
-/// The first wait after a 429 that does not say how long; it doubles with every further one (CLIProxyAPI: 1 s · 2ⁿ).
+/// The first wait after a 429 that does not say how long; it doubles with every further one (`CLIProxyAPI`: 1 s · 2ⁿ).
 pub const RATE_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait after a 429, also if the upstream asks for more (CLIProxyAPI: 30 min for its own ladder, no cap on
+/// The longest wait after a 429, also if the upstream asks for more (`CLIProxyAPI`: 30 min for its own ladder, no cap on
 /// what the upstream asks, which cost its users days).
 pub const RATE_CAP: Duration = Duration::from_mins(30);
 /// The shortest wait, whatever the upstream asks: `Retry-After: 0` is no invitation to hammer.
@@ -16,11 +16,11 @@ pub const SHORTEST: Duration = Duration::from_secs(1);
 /// The first wait after a 5xx or a time-out; it doubles with every further one. Short, because one bad answer says little
 /// and the trip may wait that long (`routing.retry.max-wait`); the seeds close the only credential for a minute at once.
 pub const FAILING_FIRST: Duration = Duration::from_secs(2);
-/// The longest wait after 5xx and time-outs (CLIProxyAPI: 1 min for 408, 500, 502, 503, 504).
+/// The longest wait after 5xx and time-outs (`CLIProxyAPI`: 1 min for 408, 500, 502, 503, 504).
 pub const FAILING_CAP: Duration = Duration::from_mins(1);
-/// The wait after a 401, 402 or 403 (CLIProxyAPI: 30 min): somebody has to mend it, so longer waits gain nothing.
+/// The wait after a 401, 402 or 403 (`CLIProxyAPI`: 30 min): somebody has to mend it, so longer waits gain nothing.
 pub const REFUSED: Duration = Duration::from_mins(30);
-/// The wait after the upstream said it has no such model (CLIProxyAPI: 12 h).
+/// The wait after the upstream said it has no such model (`CLIProxyAPI`: 12 h).
 pub const MODEL_MISSING: Duration = Duration::from_hours(12);
 /// The wait when a quota is used up and the upstream does not say until when: as for a 402.
 pub const EXHAUSTED_UNTOLD: Duration = Duration::from_mins(30);
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn failures_on_their_way_neither_climb_the_ladder_nor_shorten_the_wait() {
         let state = QuotaState::Ready
-            .after(&Outcome::RateLimited { after: Some(Duration::from_secs(60)) }, noon())
+            .after(&Outcome::RateLimited { after: Some(Duration::from_mins(1)) }, noon())
             .after(&RATE_LIMITED, in_seconds(1))
             .after(&Outcome::Failing { after: None }, in_seconds(2));
         assert_eq!(state, QuotaState::Cooling { until: in_seconds(60), strikes: 0 });

@@ -36,7 +36,9 @@ impl Place {
             ModelList::Unknown => {}
             ModelList::Discovered(models) => {
                 place.models = Some(HashMap::new());
-                models.iter().for_each(|model| place.add(model.as_str(), model, Show::Yes));
+                for model in models {
+                    place.add(model.as_str(), model, Show::Yes);
+                }
             }
             ModelList::Listed(models) => {
                 place.models = Some(HashMap::new());

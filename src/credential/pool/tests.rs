@@ -6,7 +6,7 @@ use proptest::prelude::{Just, any, prop, prop_assert_eq, prop_oneof, proptest};
 use super::*;
 use crate::kernel::clock::ManualClock;
 
-const LIMITED: Outcome = Outcome::RateLimited { after: Some(Duration::from_secs(60)) };
+const LIMITED: Outcome = Outcome::RateLimited { after: Some(Duration::from_mins(1)) };
 
 fn upstream() -> UpstreamName {
     UpstreamName::new("main")
