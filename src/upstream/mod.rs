@@ -1,1 +1,3 @@
 //! The providers: how each is called, and what its failures mean.
+
+pub mod transport;
