@@ -1,3 +1,6 @@
 //! The providers: how each is called, and what its failures mean.
 
+pub mod limits;
+pub mod models;
+pub mod redact;
 pub mod transport;
