@@ -39,7 +39,7 @@ impl Upstream {
         let error = GatewayError {
             kind: fault.kind(),
             message: self.message(fault, failure, &said),
-            at: failure.wire().and_then(|it| it.param.as_deref()).map(pointer),
+            at: failure.wire().and_then(|it| it.param.as_deref()).map(|it| redactor.text(&pointer(it))),
             code: failure.wire().and_then(|it| it.code.as_deref()).map(|it| redactor.text(it)),
             status: status_of(failure),
             retry_after: wait.filter(|_| !matches!(fault, Fault::Request(_) | Fault::Model)),

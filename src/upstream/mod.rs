@@ -106,8 +106,7 @@ pub struct Upstream {
     denied_betas: Vec<String>,
 }
 
-/// One call that is to be made.
-#[derive(Debug)]
+/// One call that is to be made. It has no `Debug` form: it holds what people wrote.
 pub struct Call<'a> {
     pub operation: Operation,
     pub model: &'a UpstreamModel,

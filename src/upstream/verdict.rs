@@ -1,6 +1,6 @@
 //! What a failure means: for the request, and for the credential it was made with.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -13,8 +13,7 @@ use crate::{
     kernel::error::{ErrorKind, GatewayError},
 };
 
-/// How an attempt failed.
-#[derive(Debug)]
+/// How an attempt failed. Its `Debug` form leaves out what the upstream said: that is not redacted yet.
 pub enum Failure {
     /// The upstream answered, and the answer is an error; also a 200 whose body is one.
     Status { status: StatusCode, headers: HeaderMap, body: Bytes, wire: WireError },
@@ -22,6 +21,20 @@ pub enum Failure {
     Transport(TransportError),
     /// A stream said that it failed.
     Stream(WireError),
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { status, wire, .. } => f
+                .debug_struct("Status")
+                .field("status", status)
+                .field("kind", &wire.kind)
+                .finish_non_exhaustive(),
+            Self::Transport(error) => f.debug_tuple("Transport").field(error).finish(),
+            Self::Stream(wire) => f.debug_struct("Stream").field("kind", &wire.kind).finish_non_exhaustive(),
+        }
+    }
 }
 
 impl Failure {

@@ -425,6 +425,12 @@ fn ec_084_a_refused_credential_is_not_the_clients_fault() {
 }
 
 #[test]
+fn a_failures_debug_form_does_not_repeat_the_upstream() {
+    let failure = status(400, &[], wire(ErrorKind::BadRequest, "", SECRET, SECRET));
+    assert!(!format!("{failure:?}").contains(SECRET));
+}
+
+#[test]
 fn a_page_for_browsers_cools_a_little() {
     let failure = Failure::Status {
         status: StatusCode::FORBIDDEN,
