@@ -171,7 +171,7 @@ async fn connect_sqlite(
 fn is_busy(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
-        .and_then(|it| it.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .and_then(|code| code.parse::<u32>().ok())
         .is_some_and(|code| code & 0xff == 5)
 }
@@ -233,6 +233,20 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn processes_that_start_together_share_a_new_sqlite_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("dragoman.db").display());
+        let options = DatabaseOptions::default();
+        let starts = (0..8).map(|_| async {
+            let database = Database::open(&url, &options).await?;
+            database.migrate().await
+        });
+        for outcome in futures::future::join_all(starts).await {
+            outcome.unwrap();
+        }
     }
 
     #[tokio::test]
