@@ -6,4 +6,4 @@ pub mod sql;
 
 pub use cipher::{Cipher, OpenFailure, SealingKey, SealingKeyError};
 pub use database::{Database, DatabaseOptions, OpenError};
-pub use sql::SqlTenants;
+pub use sql::{SqlLedger, SqlTenants};

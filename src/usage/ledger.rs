@@ -13,6 +13,9 @@ pub enum LedgerError {
     /// It may work later: nothing was settled, or all of it (the answer was lost on the way), so settle the same again.
     #[error("the ledger did not answer")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// What was asked makes no sense.
+    #[error("{0}")]
+    Query(&'static str),
     /// What the ledger holds cannot be read back.
     #[error("the ledger holds an attempt that cannot be read")]
     Unreadable(#[source] Box<dyn Error + Send + Sync>),

@@ -24,6 +24,7 @@ macro_rules! contract {
     )+ };
 }
 
+mod ledger;
 mod migrations;
 mod support;
 mod tenants;
