@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_meter_is_an_abandoned_attempt_with_what_was_produced() {
+    async fn ec_119_a_dropped_meter_is_an_abandoned_attempt_with_what_was_produced() {
         let record = settled(|_, mut meter| {
             // As Messages says it when it starts: one token so far.
             meter.usage(&used(7, 1));

@@ -149,7 +149,7 @@ impl Writer {
         match self.spool.close_if_done(&self.tail) {
             Ok(true) => tracing::info!("Shipped all usage"),
             Ok(false) => {
-                tracing::warn!("Stopping with attempts open: the next start settles them as interrupted")
+                tracing::warn!("Stopping with attempts open: the next start settles them as interrupted");
             }
             Err(error) => tracing::warn!(%error, "Cannot remove the usage spool of this run"),
         }
@@ -295,7 +295,7 @@ mod tests {
         retry_most: Duration::from_millis(1),
         settle: Duration::from_secs(30),
         look_for_dead: Duration::from_secs(30),
-        flush: Duration::from_secs(60),
+        flush: Duration::from_mins(1),
     };
 
     fn stopped() -> CancellationToken {
