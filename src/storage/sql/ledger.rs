@@ -81,7 +81,9 @@ impl SqlLedger {
                 let mut query = QueryBuilder::new(INSERT);
                 query.push_values(some, |mut values, record| bind_attempt!(values, record));
                 query.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
-                inserted.extend(query.build_query_scalar::<AttemptId>().fetch_all(&mut *transaction).await?);
+                // Statements of every other length would only crowd the cache of prepared ones.
+                let insert = query.build_query_scalar::<AttemptId>().persistent(some.len() == ROWS);
+                inserted.extend(insert.fetch_all(&mut *transaction).await?);
             }
             inserted.sort_unstable();
             let new = records.iter().filter(|it| inserted.binary_search(&it.intent.attempt).is_ok());
@@ -111,7 +113,7 @@ impl SqlLedger {
                     sums.push(name).push_unseparated(" = usage_hour.").push_unseparated(name);
                     sums.push_unseparated(" + excluded.").push_unseparated(name);
                 }
-                query.build().execute(&mut *transaction).await?;
+                query.build().persistent(some.len() == ROWS).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
             Ok(inserted)
