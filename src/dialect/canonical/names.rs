@@ -115,6 +115,11 @@ pub fn clean_id(id: &str, legal: fn(char) -> bool, longest: usize) -> Cow<'_, st
     }
 }
 
+/// Makes an id for a call whose upstream gave none; the same `seed` always makes the same one.
+pub fn minted_id(seed: &str) -> String {
+    format!("call_{}", hex(seed, 12))
+}
+
 /// The first `bytes` bytes of a text's SHA-256, in hexadecimal.
 fn hex(text: &str, bytes: usize) -> String {
     Sha256::digest(text.as_bytes()).iter().take(bytes).fold(String::new(), |mut out, byte| {
