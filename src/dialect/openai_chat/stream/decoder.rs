@@ -297,7 +297,15 @@ impl Said<'_> {
                 return;
             }
         }
+        self.release();
         self.put(kind, text);
+    }
+
+    /// Says what waited.
+    fn release(&mut self) {
+        for (kind, text) in std::mem::take(&mut self.state.held) {
+            self.put(kind, text);
+        }
     }
 
     fn put(&mut self, kind: Kind, text: String) {
@@ -353,9 +361,7 @@ impl Said<'_> {
         self.close();
         let (calls, mut sink) = self.calls();
         calls.close_all(&mut sink);
-        for (kind, text) in std::mem::take(&mut self.state.held) {
-            self.put(kind, text);
-        }
+        self.release();
         self.close();
         let held = finish::Held { calls: self.state.calls.any(), refusal: self.state.refused };
         let finish = finish::decode(self.state.finish.as_deref(), self.state.matched.take(), held);
