@@ -36,10 +36,12 @@ fn read(frames: &[Value]) -> Vec<ChatEvent> {
     read_with(&Recall::default(), frames, true)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn delta(delta: Value) -> Value {
     json!({"id": "chatcmpl-1", "created": 1, "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn calls(fragments: Value) -> Value {
     delta(json!({ "tool_calls": fragments }))
 }
@@ -593,17 +595,14 @@ fn check_grammar(stream: &str, include_usage: bool) {
                 let place = fragment["index"].as_u64().unwrap();
                 let known = called.iter_mut().find(|it| (it.0, it.1) == (index, place));
                 let text = fragment["function"]["arguments"].as_str().unwrap();
-                match known {
-                    Some(known) => {
-                        assert!(fragment.get("id").is_none() && fragment["function"].get("name").is_none());
-                        known.2.push_str(text);
-                    }
-                    None => {
-                        assert_eq!(place, called.iter().filter(|it| it.0 == index).count() as u64);
-                        assert!(!fragment["id"].as_str().unwrap().is_empty());
-                        assert!(!fragment["function"]["name"].as_str().unwrap().is_empty());
-                        called.push((index, place, text.to_owned()));
-                    }
+                if let Some(known) = known {
+                    assert!(fragment.get("id").is_none() && fragment["function"].get("name").is_none());
+                    known.2.push_str(text);
+                } else {
+                    assert_eq!(place, called.iter().filter(|it| it.0 == index).count() as u64);
+                    assert!(!fragment["id"].as_str().unwrap().is_empty());
+                    assert!(!fragment["function"]["name"].as_str().unwrap().is_empty());
+                    called.push((index, place, text.to_owned()));
                 }
             }
             if !choice["finish_reason"].is_null() {
