@@ -1,1 +1,232 @@
 //! How many tokens a request has, counted without its upstream: rounded up.
+//!
+//! An estimate that is too low makes a client go on until the upstream refuses its prompt; one that is too high makes it
+//! compact a little early. So every number here errs upwards.
+
+use super::canonical::{
+    ChatRequest, Media, MediaKind, MediaSource, OutputFormat, Part, PartKind, Tool, ToolKind,
+};
+
+/// What the envelope of any request costs.
+const REQUEST: u64 = 16;
+/// Role and separators of a message; OpenAI's published recipe has 3 or 4, other templates up to 7.
+const MESSAGE: u64 = 8;
+/// A tool's name, type and separators, beside its texts.
+const TOOL: u64 = 16;
+/// The system prompt that tools bring with them: Anthropic's documentation has 290 to 530 by model.
+const TOOLS: u64 = 530;
+/// An image of the largest size that is not scaled down: about 1,600 at Anthropic, at most 1,445 at OpenAI (detail `high`).
+const IMAGE: u64 = 1_600;
+/// A page of a PDF: up to 3,000 of text and an image of it (Anthropic's documentation).
+const PAGE: u64 = 4_600;
+/// Bytes of a PDF that are one page at least: text and a few drawings.
+const PAGE_BYTES: u64 = 50_000;
+/// Pages that are read of one document.
+const MAX_PAGES: u64 = 100;
+/// Media that are elsewhere, so that their size is not known.
+const UNSEEN: u64 = 10_000;
+/// Bytes of compressed speech that are one token: 10 tokens and 4,000 bytes a second.
+const AUDIO_BYTES: u64 = 400;
+/// Strings of a body that are this long and look like base64 are taken for media.
+const MEDIA_STRING: usize = 4_096;
+
+/// Estimates the tokens of a request's prompt, tools included.
+pub fn estimate(request: &ChatRequest) -> u64 {
+    let turns = request.conversation.turns.iter().map(|turn| {
+        let name = turn.name.as_deref().map_or(0, text_tokens);
+        MESSAGE + name + turn.parts.iter().map(part_tokens).sum::<u64>()
+    });
+    let tools = if request.tools.is_empty() { 0 } else { TOOLS };
+    let output = match &request.output {
+        OutputFormat::Text | OutputFormat::JsonObject => 0,
+        OutputFormat::JsonSchema { schema, description, .. } => {
+            TOOL + text_tokens(&schema.to_string()) + description.as_deref().map_or(0, text_tokens)
+        }
+    };
+    REQUEST + turns.sum::<u64>() + tools + request.tools.iter().map(tool_tokens).sum::<u64>() + output
+}
+
+/// Estimates the tokens of so many bytes of text: a token is four bytes of English prose, three of code or JSON. Other
+/// scripts have more bytes a character, so three bytes a token suffices for them too.
+pub fn estimate_text(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(3)
+}
+
+/// Estimates the tokens of a request's body without reading it: its text by length, strings that look like base64 as
+/// media. For the verbatim lane, where nothing is decoded.
+pub fn estimate_scan(body: &[u8]) -> u64 {
+    let (mut media_bytes, mut media) = (0, 0);
+    let mut from = 0;
+    for at in memchr::memchr_iter(b'"', body) {
+        let string = &body[from..at];
+        if string.len() >= MEDIA_STRING && is_base64(string) {
+            media_bytes += string.len();
+            media += document_tokens(string.len() as u64 / 4 * 3).max(IMAGE);
+        }
+        from = at + 1;
+    }
+    REQUEST + TOOLS + media + estimate_text(body.len() - media_bytes)
+}
+
+/// Whether a long string is base64, judged by its middle: a data URL has a head of its own.
+fn is_base64(string: &[u8]) -> bool {
+    let middle = &string[string.len() / 2..][..256];
+    middle.iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'-' | b'_' | b'='))
+}
+
+/// Counts a text by its characters, in sixths of a token: ASCII a third; other alphabets one; Chinese, Japanese and Korean
+/// one and a half; what is beyond the Basic Multilingual Plane (emoji) three.
+fn text_tokens(text: &str) -> u64 {
+    let sixths: u64 = text
+        .chars()
+        .map(|it| match u32::from(it) {
+            0..0x80 => 2,
+            0x80..0x2E80 => 6,
+            0x2E80..0x1_0000 => 9,
+            _ => 18,
+        })
+        .sum();
+    sixths.div_ceil(6)
+}
+
+fn part_tokens(part: &Part) -> u64 {
+    match &part.kind {
+        PartKind::Text { text, .. } | PartKind::Refusal { text } => text_tokens(text),
+        PartKind::Reasoning { text, state } => {
+            // What is encrypted is about as long as what it hides.
+            text_tokens(text).max(state.as_ref().map_or(0, |it| estimate_text(it.data.len() / 4 * 3)))
+        }
+        PartKind::ToolCall(call) => {
+            TOOL + text_tokens(&call.id) + text_tokens(&call.name) + text_tokens(&call.arguments.0)
+        }
+        PartKind::ToolResult(result) => {
+            MESSAGE + text_tokens(&result.call_id) + result.content.iter().map(part_tokens).sum::<u64>()
+        }
+        PartKind::Media(media) => media_tokens(media),
+        PartKind::ServerTool { raw, .. } | PartKind::Opaque { raw, .. } => text_tokens(&raw.to_string()),
+    }
+}
+
+fn media_tokens(media: &Media) -> u64 {
+    let name = media.name.as_deref().map_or(0, text_tokens);
+    name + match (&media.source, media.kind) {
+        (MediaSource::Text(text), _) => text_tokens(text),
+        (MediaSource::Parts(parts), _) => parts.iter().map(part_tokens).sum(),
+        (_, MediaKind::Image) => IMAGE,
+        (MediaSource::Inline(base64), MediaKind::Document) => document_tokens(base64.len() as u64 / 4 * 3),
+        (MediaSource::Inline(base64), MediaKind::Audio) => {
+            (base64.len() as u64 / 4 * 3).div_ceil(AUDIO_BYTES)
+        }
+        _ => UNSEEN,
+    }
+}
+
+fn document_tokens(bytes: u64) -> u64 {
+    bytes.div_ceil(PAGE_BYTES).clamp(1, MAX_PAGES) * PAGE
+}
+
+fn tool_tokens(tool: &Tool) -> u64 {
+    let schema = tool.schema.as_ref().map_or(0, |it| text_tokens(&it.to_string()));
+    let raw = match &tool.kind {
+        ToolKind::Function | ToolKind::Custom { format: None } => 0,
+        ToolKind::Custom { format: Some(raw) } => text_tokens(&raw.to_string()),
+        // A tool that the provider describes itself has a long description that we do not see.
+        ToolKind::Builtin { raw, .. } => TOOLS + text_tokens(&raw.to_string()),
+    };
+    let description = tool.description.as_deref().map_or(0, text_tokens);
+    TOOL + text_tokens(&tool.name) + description + schema + raw
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        catalog::ModelName,
+        dialect::canonical::{Conversation, Extra, Reasoning, Role, Sampling, StreamRequest, ToolKind, Turn},
+    };
+
+    fn request(parts: Vec<Part>, tools: Vec<Tool>) -> ChatRequest {
+        let turn = Turn {
+            role: Role::User,
+            parts,
+            plain: false,
+            name: None,
+            at: "/messages/0".into(),
+            extra: Extra::default(),
+        };
+        ChatRequest {
+            model: ModelName::parse("m").unwrap(),
+            conversation: Conversation { turns: vec![turn] },
+            tools,
+            tool_choice: None,
+            parallel_tool_calls: None,
+            output: OutputFormat::Text,
+            sampling: Sampling::default(),
+            max_tokens: None,
+            stop: Vec::new(),
+            reasoning: Reasoning::default(),
+            end_user: None,
+            metadata: None,
+            service_tier: None,
+            prompt_cache_key: None,
+            stream: StreamRequest::default(),
+            legacy_functions: false,
+            extra: Extra::default(),
+        }
+    }
+
+    fn media(kind: MediaKind, source: MediaSource) -> Part {
+        Part::new(PartKind::Media(Media { kind, source, media_type: None, name: None, detail: None }))
+    }
+
+    #[test]
+    fn texts_are_counted_upwards() {
+        assert_eq!(text_tokens(""), 0);
+        assert_eq!(text_tokens("a"), 1);
+        assert_eq!(text_tokens("The quick brown fox jumps over the lazy dog."), 15);
+        assert_eq!(text_tokens("你好世界"), 6);
+        assert_eq!(text_tokens("😀"), 3);
+    }
+
+    #[test]
+    fn ec_038_an_estimate_counts_tools_and_never_falls_short() {
+        let tool = Tool {
+            kind: ToolKind::Function,
+            name: "read_file".into(),
+            description: Some("Reads a file".into()),
+            schema: Some(json!({ "type": "object", "properties": { "path": { "type": "string" } } })),
+            strict: None,
+            cache: None,
+            extra: Extra::default(),
+        };
+        let without = estimate(&request(vec![Part::text("hello")], vec![]));
+        let with = estimate(&request(vec![Part::text("hello")], vec![tool]));
+        assert!(without >= 10);
+        assert!(with > without + TOOLS);
+    }
+
+    #[test]
+    fn images_cost_the_same_at_any_size_and_documents_by_theirs() {
+        let inline = |bytes: usize| MediaSource::Inline("A".repeat(bytes / 3 * 4));
+        let of = |part: Part| estimate(&request(vec![part], vec![]));
+        let nothing = estimate(&request(vec![], vec![]));
+        assert_eq!(of(media(MediaKind::Image, inline(3_000_000))) - nothing, IMAGE);
+        assert_eq!(of(media(MediaKind::Document, inline(30))) - nothing, PAGE);
+        assert_eq!(of(media(MediaKind::Document, inline(120_000))) - nothing, 3 * PAGE);
+        assert_eq!(of(media(MediaKind::Document, MediaSource::Url("u".into()))) - nothing, UNSEEN);
+        assert_eq!(of(media(MediaKind::Document, MediaSource::Text("abcdef".into()))) - nothing, 2);
+    }
+
+    #[test]
+    fn a_body_is_estimated_without_its_base64() {
+        let image = "iVBORw0KGgo".repeat(100_000);
+        let body =
+            json!({ "text": "a".repeat(300), "url": format!("data:image/png;base64,{image}") }).to_string();
+        let tokens = estimate_scan(body.as_bytes());
+        assert!(tokens > 100 + IMAGE && tokens < 100_000, "{tokens}");
+        let prose = json!({ "text": "four words of prose ".repeat(1_000) }).to_string();
+        assert!(estimate_scan(prose.as_bytes()) > 20_000 / 3);
+    }
+}

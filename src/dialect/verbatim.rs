@@ -1,1 +1,0 @@
-//! The verbatim lane: same dialect on both sides, bytes pass, `model` is spliced.

@@ -1,0 +1,85 @@
+//! Looking for single fields in a small JSON text without reading all of it.
+//!
+//! A key is found as its quoted bytes followed by a colon. Inside of a JSON string a quote is always escaped, so text that
+//! a model wrote can never be taken for a key.
+
+use memchr::memmem::Finder;
+
+/// Keys that are looked for in every frame; each is its name in quotes.
+pub(super) struct Keys {
+    pub(super) usage: Finder<'static>,
+    pub(super) error: Finder<'static>,
+    pub(super) finish_reason: Finder<'static>,
+    pub(super) index: Finder<'static>,
+    pub(super) kind: Finder<'static>,
+    /// Keys whose text the client is shown, or that a tool is called with.
+    pub(super) texts: [Finder<'static>; 7],
+}
+
+impl Keys {
+    pub(super) fn new() -> Self {
+        Self {
+            usage: Finder::new(b"\"usage\""),
+            error: Finder::new(b"\"error\""),
+            finish_reason: Finder::new(b"\"finish_reason\""),
+            index: Finder::new(b"\"index\""),
+            kind: Finder::new(b"\"type\""),
+            texts: [
+                Finder::new(b"\"content\""),
+                Finder::new(b"\"reasoning_content\""),
+                Finder::new(b"\"arguments\""),
+                Finder::new(b"\"refusal\""),
+                Finder::new(b"\"text\""),
+                Finder::new(b"\"thinking\""),
+                Finder::new(b"\"partial_json\""),
+            ],
+        }
+    }
+}
+
+/// The texts of every value of a key, each from its first byte to the end of the frame.
+pub(super) fn values<'j>(json: &'j [u8], key: &'j Finder<'static>) -> impl Iterator<Item = &'j [u8]> {
+    key.find_iter(json).filter_map(|at| {
+        let rest = json[at + key.needle().len()..].trim_ascii_start();
+        Some(rest.strip_prefix(b":")?.trim_ascii_start())
+    })
+}
+
+/// Whether a key has a value that begins with a byte.
+pub(super) fn begins(json: &[u8], key: &Finder<'static>, with: u8) -> bool {
+    values(json, key).any(|it| it.first() == Some(&with))
+}
+
+/// The length of a string's text as it stands, if the value is a string.
+pub(super) fn string_length(value: &[u8]) -> Option<usize> {
+    let text = value.strip_prefix(b"\"")?;
+    let mut from = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &text[from..]) {
+        let at = from + found;
+        if text[at] == b'"' {
+            return Some(at);
+        }
+        from = (at + 2).min(text.len());
+    }
+    Some(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_and_a_text_that_looks_like_one_is_not() {
+        let keys = Keys::new();
+        assert!(begins(br#"{"usage" : {}}"#, &keys.usage, b'{'));
+        assert!(!begins(br#"{"usage":null}"#, &keys.usage, b'{'));
+        assert!(!begins(br#"{"content":"say \"usage\":{}","x":"usage"}"#, &keys.usage, b'{'));
+    }
+
+    #[test]
+    fn the_length_of_a_string_ends_at_its_quote() {
+        assert_eq!(string_length(br#""a\"b\\","c""#), Some(6));
+        assert_eq!(string_length(br#""a\"#), Some(2));
+        assert_eq!(string_length(b"null"), None);
+    }
+}

@@ -1,0 +1,431 @@
+//! Watching an answer that passes: what it cost, whether it ended.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Value};
+
+use super::peek::{self, Keys};
+use crate::{
+    dialect::{
+        DialectId, SseFrame, TokenUsage, WireError,
+        framing::sse::{FrameError, SseDecoder},
+        json, scan,
+    },
+    kernel::error::ErrorKind,
+};
+
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::new);
+
+/// What was seen of an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Tapped {
+    /// The upstream's own id of the answer.
+    pub id: Option<String>,
+    /// The upstream's own name for the model.
+    pub model: Option<String>,
+    /// Why it ended, in the upstream's own word.
+    pub finish: Option<String>,
+    pub usage: TokenUsage,
+    pub error: Option<WireError>,
+    /// Whether something that the client can show has come.
+    pub content_seen: bool,
+    /// Bytes of text, thoughts and arguments, roughly: for an estimate if usage never comes.
+    pub text_bytes: u64,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TapEnd {
+    Complete,
+    /// The bytes ended before the answer did: the client must be told so by an error.
+    Truncated,
+    /// The upstream said an error; it has been passed on.
+    Errored(WireError),
+}
+
+/// Passes a stream on, whole events at a time, and watches it.
+///
+/// The bytes of an event that is not complete are held back, so that an error of our own can always follow well formed.
+/// What comes after the stream's terminal, or after an error, is dropped.
+#[derive(Debug)]
+pub struct Tap {
+    dialect: DialectId,
+    hide_usage: bool,
+    frames: SseDecoder,
+    held: BytesMut,
+    seen: Tapped,
+    /// The usage object so far, field by field: a later field replaces an earlier one.
+    usage: Map<String, Value>,
+    /// Chat: choices that have begun and not ended, as far as frames tell without being read.
+    unfinished: BTreeSet<u64>,
+    /// Whether `[DONE]` or `message_stop` was seen.
+    terminal: bool,
+}
+
+impl Tap {
+    /// `hide_usage` withholds Chat's chunk that holds nothing but usage, for a client that did not ask for it.
+    pub fn new(dialect: DialectId, hide_usage: bool, max_frame_bytes: usize) -> Self {
+        Self {
+            dialect,
+            hide_usage,
+            frames: SseDecoder::new(max_frame_bytes),
+            held: BytesMut::new(),
+            seen: Tapped::default(),
+            usage: Map::new(),
+            unfinished: BTreeSet::new(),
+            terminal: false,
+        }
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> &Tapped {
+        &self.seen
+    }
+
+    /// Whether the upstream has said its last word: what follows is dropped.
+    pub fn is_over(&self) -> bool {
+        self.terminal || self.seen.error.is_some()
+    }
+
+    /// Reads on; what may be passed on is added to `out`. After an error the tap is of no more use.
+    #[expect(clippy::needless_pass_by_value, reason = "what is passed on shares the chunk's memory")]
+    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameError> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let mut ends = Vec::new();
+        self.frames.push_each(&chunk, |frame, end| ends.push((frame, end)))?;
+        let (mut from, mut passed) = (0, 0);
+        for (frame, end) in ends {
+            if self.is_over() {
+                break;
+            }
+            let withheld = frame.is_some_and(|it| self.watch(&it));
+            if withheld {
+                self.release_or_drop(&chunk, from..passed, out);
+                from = end;
+            }
+            passed = end;
+        }
+        self.release(&chunk, from..passed, out);
+        if !self.is_over() {
+            self.held.extend_from_slice(&chunk[passed..]);
+        }
+        Ok(())
+    }
+
+    /// The stream has ended: passes on a last event that lacked its blank line, and Chat's `[DONE]` if it is missing.
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> TapEnd {
+        if !self.is_over() {
+            let mut last = Vec::new();
+            self.frames.finish(&mut last);
+            for frame in last {
+                let whole = &*frame.data == b"[DONE]" || scan::check(&frame.data).is_ok();
+                if whole && !self.watch(&frame) {
+                    let mut event = self.held.split();
+                    event.extend_from_slice(b"\n\n");
+                    out.push(event.freeze());
+                }
+            }
+        }
+        if let Some(error) = &self.seen.error {
+            return TapEnd::Errored(error.clone());
+        }
+        if self.terminal {
+            return TapEnd::Complete;
+        }
+        if self.dialect == DialectId::OpenaiChat && self.seen.finish.is_some() && self.unfinished.is_empty() {
+            out.push(Bytes::from_static(b"data: [DONE]\n\n"));
+            return TapEnd::Complete;
+        }
+        TapEnd::Truncated
+    }
+
+    /// Passes on a run of whole events, the first of which may have begun in an earlier chunk.
+    fn release(&mut self, chunk: &Bytes, run: std::ops::Range<usize>, out: &mut Vec<Bytes>) {
+        if run.is_empty() {
+            return;
+        }
+        if !self.held.is_empty() {
+            out.push(self.held.split().freeze());
+        }
+        out.push(chunk.slice(run));
+    }
+
+    /// Passes on the events before one that is withheld; if it is the chunk's first, what is held is its beginning.
+    fn release_or_drop(&mut self, chunk: &Bytes, run: std::ops::Range<usize>, out: &mut Vec<Bytes>) {
+        if run.is_empty() {
+            self.held.clear();
+        }
+        self.release(chunk, run, out);
+    }
+
+    /// Takes note of a frame, and says whether it must be withheld.
+    fn watch(&mut self, frame: &SseFrame) -> bool {
+        for key in &KEYS.texts {
+            let lengths = peek::values(&frame.data, key).filter_map(peek::string_length);
+            self.seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
+        }
+        self.seen.content_seen |= self.seen.text_bytes > 0;
+        match self.dialect {
+            DialectId::OpenaiChat => self.watch_chat(&frame.data),
+            DialectId::AnthropicMessages => {
+                self.watch_messages(frame);
+                false
+            }
+        }
+    }
+
+    fn watch_chat(&mut self, data: &[u8]) -> bool {
+        if data.trim_ascii() == b"[DONE]" {
+            self.terminal = true;
+            return false;
+        }
+        let error = peek::values(data, &KEYS.error).any(|it| !it.starts_with(b"null"));
+        let usage = peek::begins(data, &KEYS.usage, b'{');
+        let finish = peek::values(data, &KEYS.finish_reason).any(|it| peek::string_length(it) > Some(0));
+        let later_choice = peek::values(data, &KEYS.index).any(|it| matches!(it.first(), Some(b'1'..=b'9')));
+        if self.seen.id.is_some() && !error && !usage && !finish && !later_choice {
+            return false;
+        }
+        let Ok(Value::Object(chunk)) = json::parse(data) else { return false };
+        self.seen.error = chunk.get("error").and_then(wire_error);
+        self.seen.name(&chunk);
+        for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
+            self.watch_choice(choice);
+        }
+        let Some(Value::Object(usage)) = chunk.get("usage") else { return false };
+        self.add_usage(usage);
+        self.hide_usage && chunk.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty)
+    }
+
+    fn watch_choice(&mut self, choice: &Value) {
+        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+        match choice.get("finish_reason").and_then(Value::as_str).filter(|it| !it.is_empty()) {
+            Some(reason) => {
+                self.unfinished.remove(&index);
+                self.seen.finish = Some(reason.to_owned());
+            }
+            None => {
+                self.unfinished.insert(index);
+            }
+        }
+    }
+
+    fn watch_messages(&mut self, frame: &SseFrame) {
+        let data = &frame.data;
+        let kind = match frame.event.as_deref() {
+            Some("message") | None => kind_of(data),
+            Some(event) => Some(event.to_owned()),
+        };
+        match kind.as_deref() {
+            Some("content_block_start") => self.seen.content_seen = true,
+            Some("content_block_delta" | "content_block_stop" | "ping") => {}
+            Some("message_stop") => self.terminal = true,
+            Some("message_start") => {
+                if let Some(Value::Object(message)) = field(data, "message") {
+                    self.seen.name(&message);
+                    self.add_usage_of(message.get("usage"));
+                }
+            }
+            Some("message_delta") => {
+                self.add_usage_of(field(data, "usage").as_ref());
+                if let Some(Value::Object(delta)) = field(data, "delta") {
+                    self.seen.finish = text(&delta, "stop_reason").or(self.seen.finish.take());
+                }
+            }
+            // Also what an upstream of another dialect says in its own form.
+            _ => self.seen.error = field(data, "error").as_ref().and_then(wire_error),
+        }
+    }
+
+    fn add_usage_of(&mut self, usage: Option<&Value>) {
+        if let Some(Value::Object(usage)) = usage {
+            self.add_usage(usage);
+        }
+    }
+
+    fn add_usage(&mut self, usage: &Map<String, Value>) {
+        for (key, value) in usage.iter().filter(|(_, it)| !it.is_null()) {
+            self.usage.insert(key.clone(), value.clone());
+        }
+        self.seen.usage = buckets(self.dialect, &self.usage);
+    }
+}
+
+impl Tapped {
+    /// Looks at a whole answer; reads only what is needed of it.
+    pub fn whole(dialect: DialectId, body: &[u8]) -> Self {
+        let mut seen = Self::default();
+        let scan = match scan::scan(body) {
+            Ok(scan) => scan,
+            Err(fault) => {
+                seen.error = Some(failed(format!("the upstream's answer cannot be read: {}", fault.message)));
+                return seen;
+            }
+        };
+        let part = |key: &str| scan.span(key).and_then(|it| json::parse(&body[it]).ok());
+        seen.id = scan.string(body, "id").ok().flatten().map(Into::into);
+        seen.model = scan.string(body, "model").ok().flatten().map(Into::into);
+        seen.error = part("error").as_ref().and_then(wire_error);
+        if let Some(Value::Object(usage)) = part("usage") {
+            seen.usage = buckets(dialect, &usage);
+        }
+        seen.finish = match dialect {
+            DialectId::OpenaiChat => scan.span("choices").and_then(|it| first_finish(&body[it])),
+            DialectId::AnthropicMessages => scan.string(body, "stop_reason").ok().flatten().map(Into::into),
+        };
+        for key in &KEYS.texts {
+            let lengths = peek::values(body, key).filter_map(peek::string_length);
+            seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
+        }
+        seen.content_seen = seen.error.is_none();
+        seen
+    }
+
+    fn name(&mut self, object: &Map<String, Value>) {
+        self.id = self.id.take().or_else(|| text(object, "id"));
+        self.model = self.model.take().or_else(|| text(object, "model"));
+    }
+}
+
+/// Reads why the first choice ended, and nothing else.
+fn first_finish(choices: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Ended {
+        #[serde(default)]
+        finish_reason: Option<String>,
+    }
+    serde_json::from_slice::<Vec<Ended>>(choices).ok()?.into_iter().next()?.finish_reason
+}
+
+/// The `type` of an event whose frame has no name.
+fn kind_of(data: &[u8]) -> Option<String> {
+    peek::values(data, &KEYS.kind).next()?;
+    let scan = scan::scan(data).ok()?;
+    scan.string(data, "type").ok()?.map(Into::into)
+}
+
+fn field(data: &[u8], key: &str) -> Option<Value> {
+    let scan = scan::scan(data).ok()?;
+    json::parse(&data[scan.span(key)?]).ok()
+}
+
+fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
+    object.get(key).and_then(Value::as_str).filter(|it| !it.is_empty()).map(ToOwned::to_owned)
+}
+
+fn failed(message: String) -> WireError {
+    WireError { kind: ErrorKind::UpstreamFailed, message, error_type: None, code: None, param: None }
+}
+
+/// Reads the value of an `error` field; `null` and other empty values are no error.
+fn wire_error(error: &Value) -> Option<WireError> {
+    let unnamed = "the upstream reported an error and did not say which";
+    match error {
+        Value::Null | Value::Bool(false) => None,
+        Value::String(message) if message.is_empty() => None,
+        Value::String(message) => Some(failed(message.clone())),
+        Value::Object(object) => {
+            let error_type = text(object, "type");
+            let code = match object.get("code") {
+                Some(Value::Number(code)) => Some(code.to_string()),
+                _ => text(object, "code"),
+            };
+            Some(WireError {
+                kind: kind_of_error(error_type.as_deref(), code.as_deref()),
+                message: text(object, "message").unwrap_or_else(|| unnamed.to_owned()),
+                error_type,
+                code,
+                param: text(object, "param"),
+            })
+        }
+        _ => Some(failed(unnamed.to_owned())),
+    }
+}
+
+fn kind_of_error(error_type: Option<&str>, code: Option<&str>) -> ErrorKind {
+    [code, error_type].into_iter().flatten().find_map(known_error).unwrap_or(ErrorKind::UpstreamFailed)
+}
+
+fn known_error(word: &str) -> Option<ErrorKind> {
+    Some(match word {
+        "invalid_request_error" => ErrorKind::BadRequest,
+        "context_length_exceeded" => ErrorKind::ContextTooLong,
+        "request_too_large" => ErrorKind::TooLarge,
+        "insufficient_quota" | "billing_error" => ErrorKind::QuotaExhausted,
+        "rate_limit_error" | "rate_limit_exceeded" | "429" => ErrorKind::RateLimited,
+        "overloaded_error" | "overloaded" | "503" | "529" => ErrorKind::Overloaded,
+        "timeout_error" | "timeout" | "504" => ErrorKind::Timeout,
+        "authentication_error" | "permission_error" | "invalid_api_key" | "401" | "403" => {
+            ErrorKind::UpstreamRefused
+        }
+        _ => return None,
+    })
+}
+
+/// Reads a usage object into buckets that do not overlap.
+fn buckets(dialect: DialectId, usage: &Map<String, Value>) -> TokenUsage {
+    match dialect {
+        DialectId::OpenaiChat => chat_buckets(usage),
+        DialectId::AnthropicMessages => messages_buckets(usage),
+    }
+}
+
+fn number(object: Option<&Map<String, Value>>, key: &str) -> Option<u64> {
+    match object?.get(key)? {
+        Value::Number(it) => crate::dialect::fields::as_count(it),
+        _ => None,
+    }
+}
+
+fn chat_buckets(usage: &Map<String, Value>) -> TokenUsage {
+    let prompt = usage.get("prompt_tokens_details").and_then(Value::as_object);
+    let completion = usage.get("completion_tokens_details").and_then(Value::as_object);
+    let cache_read =
+        number(prompt, "cached_tokens").or_else(|| number(Some(usage), "prompt_cache_hit_tokens"));
+    let cache_write = number(prompt, "cache_write_tokens");
+    let reasoning = number(completion, "reasoning_tokens");
+    let less =
+        |all: u64, parts: &[Option<u64>]| parts.iter().flatten().fold(all, |all, it| all.saturating_sub(*it));
+    TokenUsage {
+        input: number(Some(usage), "prompt_tokens").map(|it| less(it, &[cache_read, cache_write])),
+        cache_read,
+        cache_write_other: cache_write,
+        output: number(Some(usage), "completion_tokens").map(|it| less(it, &[reasoning])),
+        reasoning,
+        audio_input: number(prompt, "audio_tokens"),
+        image_input: number(prompt, "image_tokens"),
+        audio_output: number(completion, "audio_tokens"),
+        prediction_accepted: number(completion, "accepted_prediction_tokens"),
+        prediction_rejected: number(completion, "rejected_prediction_tokens"),
+        ..TokenUsage::default()
+    }
+}
+
+fn messages_buckets(usage: &Map<String, Value>) -> TokenUsage {
+    let object = |key: &str| usage.get(key).and_then(Value::as_object);
+    let creation = object("cache_creation");
+    let short = number(creation, "ephemeral_5m_input_tokens");
+    let long = number(creation, "ephemeral_1h_input_tokens");
+    let split = short.unwrap_or(0).saturating_add(long.unwrap_or(0));
+    let reasoning = number(object("output_tokens_details"), "thinking_tokens");
+    TokenUsage {
+        input: number(Some(usage), "input_tokens"),
+        cache_read: number(Some(usage), "cache_read_input_tokens"),
+        cache_write_5m: short,
+        cache_write_1h: long,
+        cache_write_other: number(Some(usage), "cache_creation_input_tokens")
+            .map(|it| it.saturating_sub(split))
+            .filter(|it| creation.is_none() || *it > 0),
+        output: number(Some(usage), "output_tokens").map(|it| it.saturating_sub(reasoning.unwrap_or(0))),
+        reasoning,
+        web_searches: number(object("server_tool_use"), "web_search_requests"),
+        web_fetches: number(object("server_tool_use"), "web_fetch_requests"),
+        ..TokenUsage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
