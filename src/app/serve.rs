@@ -38,7 +38,7 @@ use crate::{
 /// How often other processes' changes of tenants, keys and stored credentials are looked for.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often models are asked for again.
-const DISCOVER: Duration = Duration::from_secs(600);
+const DISCOVER: Duration = Duration::from_mins(10);
 /// How often it is written down when keys were last used.
 const TOUCH: Duration = Duration::from_secs(30);
 
