@@ -1,1 +1,9 @@
 //! The ports, kept.
+
+pub mod cipher;
+pub mod database;
+pub mod sql;
+
+pub use cipher::{Cipher, OpenFailure, SealingKey, SealingKeyError};
+pub use database::{Database, DatabaseOptions, OpenError};
+pub use sql::SqlTenants;

@@ -1,5 +1,6 @@
 //! Who is calling.
 
+pub mod admin;
 pub mod authenticate;
 pub mod key;
 
@@ -86,6 +87,15 @@ pub trait TenantRepository: Send + Sync {
         tenant: TenantId,
         id: TenantKeyId,
         expires_at: Option<DateTime<Utc>>,
+    ) -> Result<(), RepositoryError>;
+    /// Puts `new` in the place of the key `old`, which goes on as `retired_name` until `expires_at`. Both or neither.
+    async fn replace_key(
+        &self,
+        tenant: TenantId,
+        old: TenantKeyId,
+        retired_name: &str,
+        expires_at: DateTime<Utc>,
+        new: &TenantKey,
     ) -> Result<(), RepositoryError>;
     /// Every key with its tenant, for the table authentication reads.
     async fn load_keys(&self) -> Result<Vec<(Tenant, TenantKey)>, RepositoryError>;
