@@ -113,6 +113,9 @@ pub struct Abilities {
     pub custom_tools: bool,
     /// The longest tool name, in characters.
     pub max_tool_name: usize,
+    /// Whether text alone may be an array of parts in every role (Chat: OpenAI and few others; templates of
+    /// open models often print the array).
+    pub text_parts: bool,
 }
 
 impl Default for Abilities {
@@ -142,6 +145,7 @@ impl Default for Abilities {
             developer_role: false,
             custom_tools: false,
             max_tool_name: 64,
+            text_parts: false,
         }
     }
 }

@@ -90,6 +90,8 @@ pub struct Recall {
     pub names: std::collections::HashMap<String, String>,
     /// The tool whose arguments are the answer's text: structured output was emulated.
     pub json_tool: Option<String>,
+    /// Tools of free text that were told as functions with one string `input`, by the name the upstream was told.
+    pub custom_tools: std::collections::HashSet<String>,
 }
 
 /// A request in an upstream's words.

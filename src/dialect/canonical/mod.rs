@@ -3,7 +3,11 @@
 //! Decoders are faithful: they keep the order, the form and the unknown fields of what they read (`Extra`, `plain`).
 //! Encoders normalise for their target, and note each difference as a `Loss`.
 
+pub mod effort;
 pub mod event;
+pub mod media;
+pub mod names;
+pub mod pairing;
 pub mod part;
 pub mod request;
 pub mod response;
