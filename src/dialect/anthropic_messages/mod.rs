@@ -1,64 +1,101 @@
-//! Placeholder until its codec lands.
+//! Anthropic's Messages: `POST /v1/messages`, both sides.
+
+mod decode;
+mod encode;
+mod error;
+mod models;
+mod response;
+mod stop;
+mod stream;
+mod usage;
+mod wire;
 
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::*;
-use crate::kernel::{error::GatewayError, id::RequestId};
+use super::{
+    ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError,
+};
+use crate::{
+    catalog::{Abilities, UpstreamModel},
+    kernel::{error::GatewayError, id::RequestId},
+};
 
+/// This dialect.
+const ID: DialectId = DialectId::AnthropicMessages;
+
+/// The codec of the Messages dialect.
 #[derive(Debug)]
 pub struct AnthropicMessages;
+
 pub static ANTHROPIC_MESSAGES: AnthropicMessages = AnthropicMessages;
 
 impl ServerCodec for AnthropicMessages {
     fn id(&self) -> DialectId {
-        DialectId::AnthropicMessages
+        ID
     }
-    fn decode_request(&self, _: &[u8]) -> Result<ChatRequest, DecodeError> {
-        unimplemented!()
+
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
+        decode::request(body, decode::Limit::Required)
     }
-    fn encode_response(&self, _: &ChatResponse, _: &ReplyContext) -> Bytes {
-        unimplemented!()
+
+    fn decode_count_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
+        decode::request(body, decode::Limit::Optional)
     }
-    fn event_encoder(&self, _: &ReplyContext) -> Box<dyn EventEncoder> {
-        unimplemented!()
+
+    fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes {
+        response::encode(response, context)
     }
-    fn encode_error(&self, _: &GatewayError, _: RequestId) -> (StatusCode, Bytes) {
-        unimplemented!()
+
+    fn event_encoder(&self, context: &ReplyContext) -> Box<dyn EventEncoder> {
+        Box::new(stream::MessageEncoder::new(context))
     }
+
+    fn encode_error(&self, error: &GatewayError, request: RequestId) -> (StatusCode, Bytes) {
+        error::encode(error, request)
+    }
+
     fn keep_alive(&self) -> Bytes {
-        unimplemented!()
+        Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")
     }
-    fn encode_models(&self, _: &[ModelEntry]) -> Bytes {
-        unimplemented!()
+
+    fn encode_models(&self, models: &[ModelEntry]) -> Bytes {
+        models::list(models)
     }
-    fn encode_model(&self, _: &ModelEntry) -> Bytes {
-        unimplemented!()
+
+    fn encode_model(&self, model: &ModelEntry) -> Bytes {
+        models::one(model)
     }
-    fn encode_count(&self, _: u64) -> Bytes {
-        unimplemented!()
+
+    fn encode_count(&self, tokens: u64) -> Bytes {
+        models::count(tokens)
     }
 }
 
 impl ClientCodec for AnthropicMessages {
     fn id(&self) -> DialectId {
-        DialectId::AnthropicMessages
+        ID
     }
+
     fn encode_request(
         &self,
-        _: &ChatRequest,
-        _: &UpstreamModel,
-        _: &Abilities,
+        request: &ChatRequest,
+        model: &UpstreamModel,
+        abilities: &Abilities,
     ) -> Result<Encoded, EncodeError> {
-        unimplemented!()
+        encode::request(request, model, abilities)
     }
-    fn decode_response(&self, _: &[u8], _: &Recall) -> Result<ChatResponse, DecodeError> {
-        unimplemented!()
+
+    fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError> {
+        response::decode(body, recall)
     }
-    fn event_decoder(&self, _: &Recall) -> Box<dyn EventDecoder> {
-        unimplemented!()
+
+    fn event_decoder(&self, recall: &Recall) -> Box<dyn EventDecoder> {
+        Box::new(stream::MessageDecoder::new(recall))
     }
-    fn decode_error(&self, _: StatusCode, _: &[u8]) -> WireError {
-        unimplemented!()
+
+    fn decode_error(&self, status: StatusCode, body: &[u8]) -> WireError {
+        error::decode(status, body)
     }
 }

@@ -1,0 +1,186 @@
+//! Tools, and which of them must be called.
+
+use serde_json::{Map, Value, json};
+
+use super::{super::ID, Writer, cache, extras::Level, output::Output, schema, turns::Talk};
+use crate::{
+    catalog::model::StructuredOutput,
+    dialect::{
+        Loss, Severity,
+        canonical::{Tool, ToolChoice, ToolKind},
+    },
+};
+
+impl Writer<'_> {
+    pub(super) fn tools(&mut self, talk: &Talk, output: &Output) -> Vec<Value> {
+        let request = self.request;
+        let mut tools: Vec<Value> =
+            request.tools.iter().enumerate().filter_map(|(at, it)| self.tool(at, it)).collect();
+        tools.extend(output.tool.clone());
+        if tools.is_empty() {
+            tools = self.stubs(talk);
+        }
+        tools
+    }
+
+    fn tool(&mut self, index: usize, tool: &Tool) -> Option<Value> {
+        let at = format!("/tools/{index}");
+        match &tool.kind {
+            ToolKind::Function => {
+                Some(self.function(tool, tool.description.clone(), tool.schema.as_ref(), &at))
+            }
+            ToolKind::Custom { format } => {
+                let reason = "a tool of free text became a function with one text";
+                self.approximate(&at, Severity::Cosmetic, reason);
+                let input = json!({"type": "object", "properties": {"input": {"type": "string"}},
+                    "required": ["input"], "additionalProperties": false});
+                Some(self.function(tool, with_format(tool, format.as_ref()), Some(&input), &at))
+            }
+            ToolKind::Builtin { dialect, raw } if *dialect == ID => Some(raw.clone()),
+            ToolKind::Builtin { dialect, .. } => {
+                self.drop(at, Severity::Semantic, format!("only {} has this tool", dialect.name()));
+                None
+            }
+        }
+    }
+
+    fn function(
+        &mut self,
+        tool: &Tool,
+        description: Option<String>,
+        schema: Option<&Value>,
+        at: &str,
+    ) -> Value {
+        let mut written = Map::new();
+        written.insert("name".to_owned(), json!(self.names.wire(&tool.name)));
+        if let Some(description) = description {
+            written.insert("description".to_owned(), json!(description));
+        }
+        let (schema, note) = schema::arguments(schema);
+        if let Some(note) = note {
+            self.approximate(at, Severity::Semantic, note);
+        }
+        written.insert("input_schema".to_owned(), schema);
+        if tool.strict == Some(true) {
+            // Strict tools came with structured output.
+            if self.abilities.structured_output == StructuredOutput::Native {
+                written.insert("strict".to_owned(), json!(true));
+            } else {
+                self.drop(format!("{at}/strict"), Severity::Cosmetic, "the model has no strict tools");
+            }
+        }
+        if let Some(mark) = &tool.cache {
+            written.insert("cache_control".to_owned(), cache::mark(mark));
+        }
+        self.extra(&tool.extra, Level::Tool, &mut written);
+        Value::Object(written)
+    }
+
+    /// Anthropic wants tools declared that were called before: they are, bare.
+    fn stubs(&mut self, talk: &Talk) -> Vec<Value> {
+        let names = talk.called();
+        if !names.is_empty() {
+            let reason = "tools that were called before are not declared: they were, and may not be called";
+            self.losses.push(Loss::synthesized("/tools", Severity::Cosmetic, reason));
+        }
+        names.into_iter().map(|it| json!({"name": it, "input_schema": {"type": "object"}})).collect()
+    }
+
+    pub(super) fn tool_choice(
+        &mut self,
+        tools: &mut Vec<Value>,
+        output: &Output,
+        thinks: bool,
+    ) -> Option<Value> {
+        if let Some(name) = &output.tool_name {
+            return Some(json!({"type": "tool", "name": name}));
+        }
+        let asked = self.request.tool_choice.as_ref();
+        if self.request.tools.is_empty() && !tools.is_empty() {
+            return Some(json!({"type": "none"}));
+        }
+        if tools.is_empty() {
+            if matches!(asked, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+                self.drop("/tool_choice", Severity::Semantic, "there are no tools to choose from");
+            }
+            return None;
+        }
+        let mut choice = self.choice(asked, tools, thinks);
+        let alone = self.request.parallel_tool_calls.map(|it| !it);
+        if alone == Some(true) && choice.is_none() {
+            choice = Some(kind("auto"));
+        }
+        let mut choice = choice?;
+        if let Some(alone) = alone.filter(|_| choice.get("type") != Some(&json!("none"))) {
+            choice.entry("disable_parallel_tool_use").or_insert(json!(alone));
+        }
+        Some(Value::Object(choice))
+    }
+
+    fn choice(
+        &mut self,
+        asked: Option<&ToolChoice>,
+        tools: &mut Vec<Value>,
+        thinks: bool,
+    ) -> Option<Map<String, Value>> {
+        let choice = match asked? {
+            ToolChoice::Auto => kind("auto"),
+            ToolChoice::None => kind("none"),
+            ToolChoice::Required => kind("any"),
+            ToolChoice::Named(name) => {
+                let mut choice = kind("tool");
+                choice.insert("name".to_owned(), json!(self.names.wire(name)));
+                choice
+            }
+            ToolChoice::Allowed { names, required } => {
+                let allowed: Vec<&str> = names.iter().map(|it| self.names.wire(it)).collect();
+                tools.retain(|it| it["name"].as_str().is_some_and(|it| allowed.contains(&it)));
+                self.approximate(
+                    "/tool_choice",
+                    Severity::Cosmetic,
+                    "the tools that are not allowed were left out",
+                );
+                kind(if *required { "any" } else { "auto" })
+            }
+            ToolChoice::Other { dialect, raw } if *dialect == ID => {
+                raw.as_object().cloned().unwrap_or_default()
+            }
+            ToolChoice::Other { dialect, .. } => {
+                self.drop(
+                    "/tool_choice",
+                    Severity::Semantic,
+                    format!("only {} knows this choice", dialect.name()),
+                );
+                return None;
+            }
+        };
+        let forced = matches!(choice.get("type").and_then(Value::as_str), Some("any" | "tool"));
+        if forced && thinks && !self.abilities.forced_tool_while_thinking {
+            let reason = "a model that thinks cannot be made to call a tool: it may choose";
+            self.approximate("/tool_choice", Severity::Semantic, reason);
+            return Some(kind("auto"));
+        }
+        Some(choice)
+    }
+
+    /// The tools of free text, by the name the upstream was told.
+    pub(super) fn custom_tools(&self) -> std::collections::HashSet<String> {
+        let custom = self.request.tools.iter().filter(|it| matches!(it.kind, ToolKind::Custom { .. }));
+        custom.map(|it| self.names.wire(&it.name).to_owned()).collect()
+    }
+}
+
+fn kind(kind: &str) -> Map<String, Value> {
+    Map::from_iter([("type".to_owned(), json!(kind))])
+}
+
+/// The description of a tool of free text, with the grammar its text must have.
+fn with_format(tool: &Tool, format: Option<&Value>) -> Option<String> {
+    let grammar = format.map(|it| it.get("grammar").unwrap_or(it)).and_then(|it| {
+        let definition = it.get("definition")?.as_str()?;
+        let syntax = it.get("syntax").and_then(Value::as_str).unwrap_or("lark");
+        Some(format!("`input` must follow this {syntax} grammar:\n{definition}"))
+    });
+    let words: Vec<String> = tool.description.clone().into_iter().chain(grammar).collect();
+    (!words.is_empty()).then(|| words.join("\n\n"))
+}

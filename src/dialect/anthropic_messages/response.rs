@@ -1,0 +1,188 @@
+//! Whole answers, read and written.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::{
+    ID, decode, error,
+    stop::{self, Called, Seen},
+    usage::{Usage, WireUsage},
+    wire,
+};
+use crate::dialect::{
+    DecodeError, Recall, ReplyContext,
+    canonical::{
+        Arguments, ChatResponse, Choice, Finish, FinishReason, OpaqueState, Part, PartKind, StateKind,
+        TokenUsage, ToolCall,
+    },
+    fields::Fields,
+    json,
+};
+
+/// Whom a call of an upstream means, by what its request did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Callee {
+    Function(String),
+    /// A custom tool told as a function.
+    Custom(String),
+    /// Nobody: the arguments are the answer.
+    Answer,
+}
+
+/// Finds whom `name` means. A name that nobody was told is passed on.
+pub(super) fn callee(recall: &Recall, name: &str) -> Callee {
+    if recall.json_tool.as_deref() == Some(name) {
+        return Callee::Answer;
+    }
+    let known = recall.names.get(name).map_or(name, String::as_str).to_owned();
+    if recall.custom_tools.contains(name) { Callee::Custom(known) } else { Callee::Function(known) }
+}
+
+/// Takes a custom tool's input out of the arguments it was wrapped in; what is not wrapped is the input.
+pub(super) fn custom_input(arguments: String) -> String {
+    match serde_json::from_str::<Value>(&arguments) {
+        Ok(Value::Object(mut map)) => match map.remove("input") {
+            Some(Value::String(input)) => input,
+            _ => arguments,
+        },
+        _ => arguments,
+    }
+}
+
+/// Reads a `message` object.
+pub(super) fn decode(body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError> {
+    let mut fields = Fields::of(json::parse(body)?, "")?;
+    if fields.peek("type").and_then(Value::as_str) == Some("error") || fields.has("error") {
+        let error = error::from_stream(fields.peek("error").unwrap_or(&Value::Null));
+        return Err(DecodeError::new("/error", error.message));
+    }
+    fields.any("type");
+    fields.any("role");
+    let blocks = fields.array("content")?.ok_or_else(|| fields.missing("content"))?;
+    let parts: Vec<Part> = blocks.into_iter().map(|it| part(it, recall)).collect();
+    let called = parts.iter().any(|it| matches!(it.kind, PartKind::ToolCall(_)));
+    let reason = fields.string("stop_reason")?;
+    let finish = stop::decode(reason.as_deref(), fields.string("stop_sequence")?, called.into());
+    Ok(ChatResponse {
+        id: fields.string("id")?,
+        model: fields.string("model")?,
+        created: None,
+        usage: fields.any("usage").map(|it| WireUsage::read(&it).buckets()),
+        choices: vec![Choice { index: 0, parts, finish, extra: crate::dialect::canonical::Extra::default() }],
+        extra: fields.rest(ID),
+    })
+}
+
+/// Reads a block of an answer. One that is not as it should be is kept as it came.
+fn part(value: Value, recall: &Recall) -> Part {
+    let mut part = decode::block(value.clone(), String::new())
+        .unwrap_or_else(|_| Part::new(PartKind::Opaque { dialect: ID, raw: value }));
+    if let PartKind::ToolCall(call) = &mut part.kind {
+        match callee(recall, &call.name) {
+            Callee::Answer => return Part::text(std::mem::take(&mut call.arguments.0)),
+            Callee::Function(name) => call.name = name,
+            Callee::Custom(name) => {
+                call.name = name;
+                call.custom = true;
+                call.arguments = Arguments(custom_input(std::mem::take(&mut call.arguments.0)));
+            }
+        }
+    }
+    part
+}
+
+/// Returns the upstream's id if it is a message's, else one made from the request's.
+pub(super) fn message_id(upstream: Option<&str>, context: &ReplyContext) -> String {
+    match upstream {
+        Some(id) if id.starts_with("msg_") => id.to_owned(),
+        _ => format!("msg_{}", context.request.as_uuid().simple()),
+    }
+}
+
+/// Writes a `message` object. Of several choices it says the first.
+pub(super) fn encode(response: &ChatResponse, context: &ReplyContext) -> Bytes {
+    let choice = response.choices.iter().find(|it| it.index == 0).or(response.choices.first());
+    let parts = choice.map_or(&[][..], |it| &it.parts);
+    let finish = choice.map_or_else(|| Finish::new(FinishReason::Other), |it| it.finish.clone());
+    let content: Vec<Value> = parts.iter().filter_map(block).collect();
+    let seen = Seen {
+        called: Called::from(content.iter().any(|it| it.get("type") == Some(&json!("tool_use")))),
+        refused: parts.iter().any(|it| matches!(&it.kind, PartKind::Refusal { text } if !text.is_empty())),
+    };
+    let (reason, sequence) = stop::encode(&finish, seen);
+    let mut message = object(json!({
+        "id": message_id(response.id.as_deref(), context),
+        "type": "message",
+        "role": "assistant",
+        "model": response.model.as_deref().unwrap_or(&context.model),
+        "content": content,
+        "stop_reason": reason,
+        "stop_sequence": sequence,
+        "usage": serde_json::to_value(Usage::from(&response.usage.unwrap_or_default())).unwrap_or_default(),
+    }));
+    response.extra.write(ID, &mut message, &mut Vec::new());
+    wire::bytes(&message)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Writes a part of an answer; `None` if the dialect has no words for it.
+pub(super) fn block(part: &Part) -> Option<Value> {
+    let mut block = object(match &part.kind {
+        PartKind::Text { text, .. } | PartKind::Refusal { text } if text.is_empty() => return None,
+        PartKind::Text { text, citations } if citations.is_empty() => json!({"type": "text", "text": text}),
+        PartKind::Text { text, citations } => json!({"type": "text", "text": text, "citations": citations}),
+        PartKind::Refusal { text } => json!({"type": "text", "text": text}),
+        PartKind::Reasoning { text, state } => reasoning(text, state.as_ref())?,
+        PartKind::ToolCall(call) => tool_use(call)?,
+        PartKind::ServerTool { dialect, raw } | PartKind::Opaque { dialect, raw } => {
+            return (*dialect == ID).then(|| raw.clone());
+        }
+        PartKind::Media(_) | PartKind::ToolResult(_) => return None,
+    });
+    part.extra.write(ID, &mut block, &mut Vec::new());
+    Some(Value::Object(block))
+}
+
+fn reasoning(text: &str, state: Option<&OpaqueState>) -> Option<Value> {
+    match state.filter(|it| it.dialect == ID) {
+        Some(OpaqueState { kind: StateKind::Redacted, data, .. }) => {
+            Some(json!({"type": "redacted_thinking", "data": data}))
+        }
+        Some(OpaqueState { kind: StateKind::Signature, data, .. }) => {
+            Some(json!({"type": "thinking", "thinking": text, "signature": data}))
+        }
+        None if text.is_empty() => None,
+        // SDKs need the field; the empty signature is recognised, and not sent on, when it comes back.
+        None => Some(json!({"type": "thinking", "thinking": text, "signature": ""})),
+    }
+}
+
+/// Arguments that are no object go out as they can: a client of this dialect takes nothing else.
+fn tool_use(call: &ToolCall) -> Option<Value> {
+    if call.name.is_empty() {
+        return None;
+    }
+    let input =
+        if call.custom { object(json!({"input": call.arguments.0})) } else { call.arguments.to_object().0 };
+    let id =
+        if call.id.is_empty() { format!("toolu_{}", uuid::Uuid::new_v4().simple()) } else { call.id.clone() };
+    Some(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}))
+}
+
+/// What a stream starts with.
+pub(super) fn shell(id: &str, model: &str, usage: &TokenUsage) -> Value {
+    json!({"type": "message_start", "message": {
+        "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
+        "stop_reason": null, "stop_sequence": null,
+        "usage": serde_json::to_value(Usage::from(usage)).unwrap_or_default(),
+    }})
+}
+
+#[cfg(test)]
+mod tests;
