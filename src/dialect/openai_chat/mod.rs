@@ -1,64 +1,103 @@
-//! Placeholder until its codec lands.
+//! OpenAI Chat Completions (`POST /v1/chat/completions`), and what its many clones make of it.
+//!
+//! Field facts: the `openai` SDK's types and `openai/openai-openapi`; what clones add is said where it is read.
+
+mod annotations;
+mod client_tools;
+mod content;
+mod error;
+mod extra;
+mod finish;
+mod format;
+mod listing;
+mod messages;
+mod request;
+mod response;
+mod stream;
+mod tools;
+mod usage;
 
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::*;
-use crate::kernel::{error::GatewayError, id::RequestId};
+use super::{
+    ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError,
+};
+use crate::{
+    catalog::{Abilities, UpstreamModel},
+    kernel::{error::GatewayError, id::RequestId},
+};
 
+/// The dialect's name, for the fields that only it knows.
+const CHAT: DialectId = DialectId::OpenaiChat;
+
+/// Both sides of the dialect.
 #[derive(Debug)]
 pub struct OpenaiChat;
 pub static OPENAI_CHAT: OpenaiChat = OpenaiChat;
 
 impl ServerCodec for OpenaiChat {
     fn id(&self) -> DialectId {
-        DialectId::OpenaiChat
+        CHAT
     }
-    fn decode_request(&self, _: &[u8]) -> Result<ChatRequest, DecodeError> {
-        unimplemented!()
+
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
+        request::decode::decode(body)
     }
-    fn encode_response(&self, _: &ChatResponse, _: &ReplyContext) -> Bytes {
-        unimplemented!()
+
+    fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes {
+        response::encode::encode(response, context)
     }
-    fn event_encoder(&self, _: &ReplyContext) -> Box<dyn EventEncoder> {
-        unimplemented!()
+
+    fn event_encoder(&self, context: &ReplyContext) -> Box<dyn EventEncoder> {
+        Box::new(stream::encoder::Encoder::new(context))
     }
-    fn encode_error(&self, _: &GatewayError, _: RequestId) -> (StatusCode, Bytes) {
-        unimplemented!()
+
+    fn encode_error(&self, error: &GatewayError, _: RequestId) -> (StatusCode, Bytes) {
+        error::encode(error)
     }
+
     fn keep_alive(&self) -> Bytes {
-        unimplemented!()
+        Bytes::from_static(b": keep-alive\n\n")
     }
-    fn encode_models(&self, _: &[ModelEntry]) -> Bytes {
-        unimplemented!()
+
+    fn encode_models(&self, models: &[ModelEntry]) -> Bytes {
+        listing::models(models)
     }
-    fn encode_model(&self, _: &ModelEntry) -> Bytes {
-        unimplemented!()
+
+    fn encode_model(&self, model: &ModelEntry) -> Bytes {
+        listing::model(model)
     }
-    fn encode_count(&self, _: u64) -> Bytes {
-        unimplemented!()
+
+    fn encode_count(&self, tokens: u64) -> Bytes {
+        listing::count(tokens)
     }
 }
 
 impl ClientCodec for OpenaiChat {
     fn id(&self) -> DialectId {
-        DialectId::OpenaiChat
+        CHAT
     }
+
     fn encode_request(
         &self,
-        _: &ChatRequest,
-        _: &UpstreamModel,
-        _: &Abilities,
+        request: &ChatRequest,
+        model: &UpstreamModel,
+        abilities: &Abilities,
     ) -> Result<Encoded, EncodeError> {
-        unimplemented!()
+        request::encode::encode(request, model, abilities)
     }
-    fn decode_response(&self, _: &[u8], _: &Recall) -> Result<ChatResponse, DecodeError> {
-        unimplemented!()
+
+    fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError> {
+        response::decode::decode(body, recall)
     }
-    fn event_decoder(&self, _: &Recall) -> Box<dyn EventDecoder> {
-        unimplemented!()
+
+    fn event_decoder(&self, recall: &Recall) -> Box<dyn EventDecoder> {
+        Box::new(stream::decoder::Decoder::new(recall))
     }
-    fn decode_error(&self, _: StatusCode, _: &[u8]) -> WireError {
-        unimplemented!()
+
+    fn decode_error(&self, status: StatusCode, body: &[u8]) -> WireError {
+        error::decode(status, body)
     }
 }

@@ -1,0 +1,4 @@
+//! Messages: one turn each.
+
+pub(super) mod decode;
+pub(super) mod encode;

@@ -1,0 +1,246 @@
+//! Writes tools as the upstream takes them, and notes those it cannot be told.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    catalog::{Abilities, model::ThinkingControl},
+    dialect::{
+        DialectId, Loss, Recall, Severity,
+        canonical::{ChatRequest, ReasoningMode, Tool, ToolChoice, ToolKind, names::NameMap},
+        openai_chat::{CHAT, client_tools, extra, format::JSON_TOOL},
+    },
+};
+
+/// Puts `tools`, `tool_choice` and `parallel_tool_calls` into the body. Without tools none of them is sent.
+pub(in crate::dialect::openai_chat) fn write(
+    request: &ChatRequest,
+    abilities: &Abilities,
+    names: &NameMap,
+    body: &mut Map<String, Value>,
+    recall: &mut Recall,
+    losses: &mut Vec<Loss>,
+) {
+    let mut writer = Writer { abilities, names, recall, losses };
+    let mut kept: Vec<&Tool> = Vec::new();
+    let mut tools = Vec::new();
+    for (index, tool) in request.tools.iter().enumerate() {
+        if let Some(value) = writer.tool(tool, &format!("/tools/{index}")) {
+            kept.push(tool);
+            tools.push(value);
+        }
+    }
+    if tools.is_empty() {
+        return;
+    }
+    body.insert("tools".to_owned(), Value::Array(tools));
+    if let Some(choice) = writer.choice(request, &kept) {
+        body.insert("tool_choice".to_owned(), choice);
+    }
+    if let Some(parallel) = request.parallel_tool_calls {
+        body.insert("parallel_tool_calls".to_owned(), parallel.into());
+    }
+}
+
+/// Puts the one tool whose arguments are the answer into the body, and forces it.
+pub(in crate::dialect::openai_chat) fn write_json_tool(
+    schema: Value,
+    body: &mut Map<String, Value>,
+    recall: &mut Recall,
+) {
+    let function = json!({ "name": JSON_TOOL, "description": "Give the answer.", "parameters": schema });
+    body.insert("tools".to_owned(), json!([{ "type": "function", "function": function }]));
+    body.insert("tool_choice".to_owned(), named(JSON_TOOL));
+    recall.json_tool = Some(JSON_TOOL.to_owned());
+}
+
+struct Writer<'a> {
+    abilities: &'a Abilities,
+    names: &'a NameMap,
+    recall: &'a mut Recall,
+    losses: &'a mut Vec<Loss>,
+}
+
+impl Writer<'_> {
+    fn tool(&mut self, tool: &Tool, at: &str) -> Option<Value> {
+        let name = self.names.wire(&tool.name);
+        let mut object = match &tool.kind {
+            ToolKind::Function => {
+                function(name, tool.description.as_deref(), tool.schema.as_ref(), tool.strict)
+            }
+            ToolKind::Custom { format } if self.abilities.custom_tools => custom(name, tool, format.as_ref()),
+            ToolKind::Custom { format } => {
+                self.recall.custom_tools.insert(name.to_owned());
+                self.losses.push(Loss::approximated(
+                    at,
+                    Severity::Cosmetic,
+                    "the upstream has no tools of free text and was told a function with one string",
+                ));
+                free_text(name, tool, format.as_ref())
+            }
+            ToolKind::Builtin { dialect: CHAT, raw } => return Some(raw.clone()),
+            ToolKind::Builtin { dialect, raw } => self.client_tool(*dialect, tool, name, raw, at)?,
+        };
+        extra::write(&tool.extra, &mut object, self.abilities, self.losses);
+        Some(Value::Object(object))
+    }
+
+    fn client_tool(
+        &mut self,
+        dialect: DialectId,
+        tool: &Tool,
+        name: &str,
+        raw: &Value,
+        at: &str,
+    ) -> Option<Map<String, Value>> {
+        let kind = raw.get("type").and_then(Value::as_str).unwrap_or_default();
+        let known = (dialect == DialectId::AnthropicMessages).then(|| client_tools::of(kind)).flatten();
+        let Some(known) = known else {
+            self.losses.push(Loss::dropped(
+                at,
+                Severity::Semantic,
+                format!("`{kind}` is a tool that only {} runs", dialect.name()),
+            ));
+            return None;
+        };
+        self.losses.push(Loss::approximated(
+            at,
+            Severity::Cosmetic,
+            format!("`{kind}` was told as a function with its published schema"),
+        ));
+        let description = tool.description.as_deref().unwrap_or(known.description);
+        Some(function(name, Some(description), Some(&known.schema), tool.strict))
+    }
+
+    fn choice(&mut self, request: &ChatRequest, kept: &[&Tool]) -> Option<Value> {
+        let choice = request.tool_choice.as_ref()?;
+        let forced = matches!(
+            choice,
+            ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. }
+        );
+        if forced && thinks(request, self.abilities) && !self.abilities.forced_tool_while_thinking {
+            self.lose("the upstream cannot force a tool while it thinks");
+            return Some("auto".into());
+        }
+        match choice {
+            ToolChoice::Auto => Some("auto".into()),
+            ToolChoice::None => Some("none".into()),
+            ToolChoice::Required => Some("required".into()),
+            ToolChoice::Named(name) => {
+                let Some(tool) = kept.iter().find(|it| it.name == *name) else {
+                    self.lose(&format!("the tool `{name}` could not be told to the upstream"));
+                    return None;
+                };
+                Some(self.reference(tool))
+            }
+            ToolChoice::Allowed { names, required } => {
+                let tools: Vec<Value> =
+                    kept.iter().filter(|it| names.contains(&it.name)).map(|it| self.reference(it)).collect();
+                let mode = if *required { "required" } else { "auto" };
+                Some(json!({ "type": "allowed_tools", "allowed_tools": { "mode": mode, "tools": tools } }))
+            }
+            ToolChoice::Other { dialect: CHAT, raw } => Some(raw.clone()),
+            ToolChoice::Other { dialect, .. } => {
+                self.lose(&format!("only {} knows this form", dialect.name()));
+                None
+            }
+        }
+    }
+
+    fn reference(&self, tool: &Tool) -> Value {
+        let name = self.names.wire(&tool.name);
+        if matches!(tool.kind, ToolKind::Custom { .. }) && self.abilities.custom_tools {
+            json!({ "type": "custom", "custom": { "name": name } })
+        } else {
+            named(name)
+        }
+    }
+
+    fn lose(&mut self, reason: &str) {
+        self.losses.push(Loss::dropped("/tool_choice", Severity::Semantic, reason));
+    }
+}
+
+fn thinks(request: &ChatRequest, abilities: &Abilities) -> bool {
+    abilities.thinking != ThinkingControl::None
+        && matches!(
+            request.reasoning.mode,
+            ReasoningMode::Effort(_) | ReasoningMode::Budget(_) | ReasoningMode::Adaptive(_)
+        )
+}
+
+fn named(name: &str) -> Value {
+    json!({ "type": "function", "function": { "name": name } })
+}
+
+fn function(
+    name: &str,
+    description: Option<&str>,
+    schema: Option<&Value>,
+    strict: Option<bool>,
+) -> Map<String, Value> {
+    let mut function = Map::new();
+    function.insert("name".to_owned(), name.into());
+    if let Some(description) = description {
+        function.insert("description".to_owned(), description.into());
+    }
+    function.insert("parameters".to_owned(), with_properties(schema));
+    if let Some(strict) = strict {
+        function.insert("strict".to_owned(), strict.into());
+    }
+    tagged("function", function)
+}
+
+/// Adds what OpenAI wants of every object's schema: an object without properties must say that it has none.
+fn with_properties(schema: Option<&Value>) -> Value {
+    let Some(schema) = schema else { return json!({ "type": "object", "properties": {} }) };
+    let mut schema = schema.clone();
+    if let Value::Object(map) = &mut schema {
+        let bare = map.is_empty()
+            || (map.get("type").and_then(Value::as_str) == Some("object")
+                && !["properties", "$ref", "anyOf", "oneOf", "allOf"].iter().any(|it| map.contains_key(*it)));
+        if bare {
+            map.entry("type").or_insert_with(|| "object".into());
+            map.insert("properties".to_owned(), json!({}));
+        }
+    }
+    schema
+}
+
+fn custom(name: &str, tool: &Tool, format: Option<&Value>) -> Map<String, Value> {
+    let mut custom = Map::new();
+    custom.insert("name".to_owned(), name.into());
+    if let Some(description) = &tool.description {
+        custom.insert("description".to_owned(), description.as_str().into());
+    }
+    if let Some(format) = format {
+        custom.insert("format".to_owned(), format.clone());
+    }
+    tagged("custom", custom)
+}
+
+/// A tool of free text as a function with one string; its grammar goes into the description.
+fn free_text(name: &str, tool: &Tool, format: Option<&Value>) -> Map<String, Value> {
+    let mut description = tool.description.clone().unwrap_or_default();
+    let grammar = format.filter(|it| it.get("type").and_then(Value::as_str) == Some("grammar"));
+    // Chat nests the grammar, Responses does not.
+    let grammar = grammar.map(|it| it.get("grammar").unwrap_or(it));
+    if let Some(definition) = grammar.and_then(|it| it.get("definition")).and_then(Value::as_str) {
+        let syntax = grammar.and_then(|it| it.get("syntax")).and_then(Value::as_str).unwrap_or("given");
+        description = format!("{description}\n\n`input` must match this {syntax} grammar:\n{definition}");
+    }
+    let schema = json!({
+        "type": "object",
+        "properties": { "input": { "type": "string" } },
+        "required": ["input"],
+        "additionalProperties": false,
+    });
+    let description = Some(description.trim()).filter(|it| !it.is_empty());
+    function(name, description, Some(&schema), None)
+}
+
+fn tagged(kind: &str, inner: Map<String, Value>) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("type".to_owned(), kind.into());
+    object.insert(kind.to_owned(), Value::Object(inner));
+    object
+}
