@@ -7,20 +7,27 @@
 //! - 4 `server`: the doors, the only one that knows actix
 //! - 3 `pipeline`: the trip
 //! - 2 `upstream`, `storage`, `telemetry`: the outside
-//! - 1 `tenant`, `catalog`, `dialect`, `routing`, `credential`, `usage`: nouns and rules
+//! - 1 `tenant`, `operator`, `catalog`, `dialect`, `routing`, `credential`, `usage`: nouns and rules
 //! - 0 `kernel`: ids, time, money, errors
 //!
 //! Beside them stand `config` (read by floor 5 only) and `simulator` (imports nothing of ours).
 
+pub mod app;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod dialect;
 pub mod kernel;
+pub mod operator;
+pub mod pipeline;
 pub mod routing;
+pub mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod storage;
+pub mod telemetry;
 pub mod tenant;
 pub mod upstream;
 pub mod usage;
+pub mod worker;

@@ -1,1 +1,10 @@
-fn main() {}
+//! Parses the command line and runs the command.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    dragoman::cli::main()
+}

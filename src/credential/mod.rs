@@ -1,11 +1,21 @@
 //! With which secret.
 
+pub mod pool;
+pub mod quota;
+pub mod selector;
+pub mod store;
+
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::{catalog::UpstreamName, kernel::id::CredentialId};
+
+pub use pool::{CredentialPool, CredentialStatus, Lease, NoCredential, NoCredentialReason, PoolConfig};
+pub use quota::QuotaState;
+pub use selector::{Selector, Strategy};
+pub use store::{CredentialStore, StoreError};
 
 /// One secret an upstream is called with, and how it may be used.
 #[derive(Clone)]

@@ -26,6 +26,7 @@ use crate::{
     },
 };
 
+use canonical::FinishReason;
 pub use canonical::{ChatEvent, ChatRequest, ChatResponse, TokenUsage};
 pub use fields::DecodeError;
 pub use framing::sse::SseFrame;
@@ -168,6 +169,8 @@ pub trait ClientCodec: Send + Sync {
     fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError>;
     fn event_decoder(&self, recall: &Recall) -> Box<dyn EventDecoder>;
     fn decode_error(&self, status: StatusCode, body: &[u8]) -> WireError;
+    /// What the dialect's own word for the end of an answer means.
+    fn finish_reason(&self, word: &str) -> FinishReason;
 }
 
 /// Frames in, canonical events out. One for each stream; holds that stream's state and nothing shared.

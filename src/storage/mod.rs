@@ -2,8 +2,10 @@
 
 pub mod cipher;
 pub mod database;
+pub mod file;
 pub mod sql;
 
 pub use cipher::{Cipher, OpenFailure, SealingKey, SealingKeyError};
 pub use database::{Database, DatabaseOptions, OpenError};
-pub use sql::SqlTenants;
+pub use file::FileCredentials;
+pub use sql::{SqlLedger, SqlTenants};

@@ -1,4 +1,20 @@
 //! What it cost: one record for each attempt, exactly once.
+//!
+//! The way of a record: `Accounts::begin` writes the *intent* into the local [`spool`] before anything goes upstream; the
+//! [`Meter`] counts, and settles when it ends or is dropped; the [`writer`] ships what is settled into the [`Ledger`], and
+//! settles for processes that died. Why nothing is lost and nothing counts twice is argued in [`spool`].
+
+#[cfg(test)]
+mod fixture;
+pub mod hold;
+pub mod ledger;
+pub mod meter;
+mod recovery;
+pub mod report;
+pub mod spool;
+pub mod writer;
+
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,6 +26,13 @@ use crate::{
         money::NanoUsd,
     },
 };
+
+pub use hold::Hold;
+pub use ledger::{AttemptQuery, Ledger, LedgerError, Settled, SinkError, UsageSink};
+pub use meter::{Accounts, Meter};
+pub use report::{Cell, Dimension, Format, GroupValue, ReportQuery, ReportRow, Totals};
+pub use spool::{Durability, Limits, Spool, SpoolError, SpoolStats};
+pub use writer::{Pace, Writer};
 
 /// What is written down before the first byte goes upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +71,35 @@ pub enum Ending {
     Truncated,
     /// The process died, or stopped before the answer's end.
     Interrupted,
+}
+
+impl Ending {
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::Failed, Self::Abandoned, Self::Truncated, Self::Interrupted];
+
+    /// The name used in the ledger, metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+            Self::Truncated => "truncated",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A word that should be an ending's name and is not.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an ending")]
+pub struct UnknownEnding(pub String);
+
+impl FromStr for Ending {
+    type Err = UnknownEnding;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEnding> {
+        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| UnknownEnding(name.to_owned()))
+    }
 }
 
 /// An attempt, settled.

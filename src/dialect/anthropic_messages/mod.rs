@@ -15,7 +15,7 @@ use http::StatusCode;
 
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
-    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -97,5 +97,8 @@ impl ClientCodec for AnthropicMessages {
 
     fn decode_error(&self, status: StatusCode, body: &[u8]) -> WireError {
         error::decode(status, body)
+    }
+    fn finish_reason(&self, word: &str) -> FinishReason {
+        stop::decode(Some(word), None, stop::Called::from(word == "tool_use")).reason
     }
 }

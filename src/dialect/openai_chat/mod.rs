@@ -23,6 +23,7 @@ use http::StatusCode;
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
     EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError,
+    canonical::FinishReason,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -99,5 +100,9 @@ impl ClientCodec for OpenaiChat {
 
     fn decode_error(&self, status: StatusCode, body: &[u8]) -> WireError {
         error::decode(status, body)
+    }
+    fn finish_reason(&self, word: &str) -> FinishReason {
+        let held = finish::Held { calls: matches!(word, "tool_calls" | "function_call"), refusal: false };
+        finish::decode(Some(word), None, held).reason
     }
 }

@@ -1,7 +1,9 @@
 //! The ports, kept in SQL: statements and rows.
 
+pub mod ledger;
 pub mod tenants;
 
+pub use ledger::SqlLedger;
 pub use tenants::SqlTenants;
 
 use crate::tenant::RepositoryError;

@@ -24,6 +24,8 @@ macro_rules! contract {
     )+ };
 }
 
+mod credentials;
+mod ledger;
 mod migrations;
 mod support;
 mod tenants;

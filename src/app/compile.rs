@@ -1,0 +1,247 @@
+//! Config → what the trip needs. Pure but for reading the secrets' files.
+
+use std::{collections::HashMap, sync::Arc};
+
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{declared, discovery::Discovered, foundation::Foundation};
+use crate::{
+    catalog::{AbilityTable, Glob, ModelName, UpstreamModel, UpstreamName},
+    config::{Config, Fault, Secret, fault::nearest, models::Strategy as ConfiguredStrategy, upstreams},
+    credential::{Credential, PoolConfig, Strategy, store::StoredCredential},
+    pipeline::{Bounds, Pipeline},
+    routing::{Alias, ListedModel, ModelList, RouteConfig, RouteTable, UpstreamRoutes},
+    upstream::{
+        Upstream, UpstreamSpec, kinds,
+        transport::{HttpMode, Proxy, Timeouts},
+    },
+    usage::Accounts,
+};
+
+/// What stays the same over reloads and every pipeline needs.
+pub struct Standing {
+    pub accounts: Arc<Accounts>,
+    pub stop: CancellationToken,
+}
+
+/// A configuration, ready.
+pub struct Compiled {
+    routes: RouteTable,
+    upstreams: HashMap<UpstreamName, Upstream>,
+    unlisted: Vec<UpstreamName>,
+    pool: Vec<PoolConfig>,
+    bounds: Bounds,
+}
+
+/// Every fault that only compiling finds.
+pub fn faults(config: &Config) -> Vec<Fault> {
+    compile(config, &[], &Discovered::default()).err().unwrap_or_default()
+}
+
+/// Compiles, or says all that is wrong.
+pub fn compile(
+    config: &Config,
+    stored: &[StoredCredential],
+    discovered: &Discovered,
+) -> Result<Compiled, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut upstreams = HashMap::new();
+    let mut pool = Vec::new();
+    for (index, declared) in config.upstreams.iter().enumerate() {
+        let path = format!("upstreams[{index}]");
+        if let Some(upstream) = upstream(declared, &path, &mut faults) {
+            match credentials(declared, &upstream, stored) {
+                Ok(credentials) => pool.push(PoolConfig {
+                    upstream: upstream.name().clone(),
+                    strategy: strategy(declared.strategy.unwrap_or(config.routing.strategy)),
+                    affinity: config
+                        .routing
+                        .session_affinity
+                        .enabled
+                        .then_some(config.routing.session_affinity.ttl.0),
+                    credentials,
+                }),
+                Err(message) => faults.push(Fault::new(format!("{path}.credentials"), message)),
+            }
+            upstreams.insert(upstream.name().clone(), upstream);
+        }
+    }
+    let routes = route_config(config, discovered, &mut faults);
+    match RouteTable::build(&routes) {
+        Ok(routes) if faults.is_empty() => {
+            let unlisted = config.upstreams.iter().filter(|it| it.models.is_none());
+            let unlisted = unlisted.map(|it| UpstreamName::new(&it.name)).collect();
+            Ok(Compiled { routes, upstreams, unlisted, pool, bounds: bounds(config) })
+        }
+        Ok(_) => Err(faults),
+        Err(found) => {
+            faults.extend(found.into_iter().map(|it| Fault::new(it.path, it.message)));
+            Err(faults)
+        }
+    }
+}
+
+impl Compiled {
+    /// Puts the credentials into the pool and makes a pipeline of the rest.
+    ///
+    /// `before` is the pipeline it takes the place of: the turns of its targets go on.
+    pub fn into_pipeline(
+        self,
+        foundation: &Foundation,
+        standing: &Standing,
+        before: Option<&Pipeline>,
+    ) -> Pipeline {
+        foundation.pool.configure(self.pool);
+        let routes = match before {
+            Some(before) => self.routes.following(&before.routes),
+            None => self.routes,
+        };
+        Pipeline {
+            routes,
+            upstreams: self.upstreams,
+            unlisted: self.unlisted,
+            abilities: AbilityTable::bundled(),
+            pool: Arc::clone(&foundation.pool),
+            transport: Arc::clone(&foundation.transport),
+            accounts: Arc::clone(&standing.accounts),
+            clock: Arc::clone(&foundation.clock),
+            bounds: self.bounds,
+            stop: standing.stop.clone(),
+        }
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        attempts: config.routing.retry.attempts,
+        max_wait: config.routing.retry.max_wait.0,
+        keep_alive: config.server.keep_alive.0,
+        ..Bounds::default()
+    }
+}
+
+fn upstream(declared: &upstreams::Upstream, path: &str, faults: &mut Vec<Fault>) -> Option<Upstream> {
+    let Some(kind) = kinds::find(&declared.kind) else {
+        let message = format!("there is no kind `{}`", declared.kind);
+        faults.push(
+            Fault::new(format!("{path}.kind"), message).suggest(nearest(&declared.kind, kinds::names())),
+        );
+        return None;
+    };
+    let mut spec = UpstreamSpec::new(UpstreamName::new(&declared.name), kind);
+    spec.base_url = declared.base_url.as_deref().and_then(|it| Url::parse(it).ok());
+    spec.timeouts = Timeouts {
+        connect: declared.timeouts.connect.0,
+        first_byte: declared.timeouts.first_byte.0,
+        idle: declared.timeouts.idle.0,
+        total: declared.timeouts.total.map(|it| it.0),
+    };
+    spec.http = match declared.http {
+        upstreams::Http::Auto => HttpMode::Auto,
+        upstreams::Http::Http1 => HttpMode::Http1,
+        upstreams::Http::Http2 => HttpMode::Http2,
+    };
+    for (name, value) in &declared.headers {
+        if let (Ok(name), Ok(value)) = (name.parse(), value.read()) {
+            spec.headers.push((name, value));
+        }
+    }
+    match declared.proxy_url.as_ref().map(proxy).transpose() {
+        Ok(proxy) => spec.proxy = proxy.unwrap_or(Proxy::Default),
+        Err(message) => faults.push(Fault::new(format!("{path}.proxy-url"), message)),
+    }
+    match Upstream::new(spec) {
+        Ok(upstream) => Some(upstream),
+        Err(error) => {
+            faults.push(Fault::new(format!("{path}.base-url"), error.to_string()));
+            None
+        }
+    }
+}
+
+fn proxy(secret: &Secret) -> Result<Proxy, String> {
+    let text = secret.read()?;
+    Proxy::parse(text.expose_secret()).map_err(|it| it.to_string())
+}
+
+/// The declared credentials, then the stored ones.
+fn credentials(
+    declared: &upstreams::Upstream,
+    upstream: &Upstream,
+    stored: &[StoredCredential],
+) -> Result<Vec<Credential>, String> {
+    let mine: Vec<_> = stored.iter().filter(|it| it.credential.upstream == *upstream.name()).collect();
+    let mut credentials = declared::credentials(declared, mine.is_empty() && upstream.kind().is_keyless())?;
+    credentials.extend(mine.into_iter().map(|it| it.credential.clone()));
+    Ok(credentials)
+}
+
+const fn strategy(configured: ConfiguredStrategy) -> Strategy {
+    match configured {
+        ConfiguredStrategy::FillFirst => Strategy::FillFirst,
+        ConfiguredStrategy::RoundRobin => Strategy::RoundRobin,
+        ConfiguredStrategy::WeightedRoundRobin => Strategy::WeightedRoundRobin,
+        ConfiguredStrategy::LeastRecentlyUsed => Strategy::LeastRecentlyUsed,
+        ConfiguredStrategy::LeastBusy => Strategy::LeastBusy,
+    }
+}
+
+fn route_config(config: &Config, discovered: &Discovered, faults: &mut Vec<Fault>) -> RouteConfig {
+    let upstreams = config
+        .upstreams
+        .iter()
+        .enumerate()
+        .map(|(index, it)| upstream_routes(it, &format!("upstreams[{index}]"), discovered, faults))
+        .collect();
+    let aliases = config
+        .aliases
+        .iter()
+        .map(|it| Alias { name: it.name.clone(), targets: it.targets.clone() })
+        .collect();
+    RouteConfig {
+        upstreams,
+        aliases,
+        fallbacks: config.routing.model_fallback.clone(),
+        force_model_prefix: config.routing.force_model_prefix,
+    }
+}
+
+fn upstream_routes(
+    declared: &upstreams::Upstream,
+    path: &str,
+    discovered: &Discovered,
+    faults: &mut Vec<Fault>,
+) -> UpstreamRoutes {
+    let name = UpstreamName::new(&declared.name);
+    let models = match &declared.models {
+        Some(models) => {
+            let mut listed = Vec::new();
+            for (index, model) in models.iter().enumerate() {
+                let path = format!("{path}.models[{index}]");
+                match (
+                    UpstreamModel::parse(&model.name),
+                    model.alias.as_deref().map(ModelName::parse).transpose(),
+                ) {
+                    (Ok(name), Ok(alias)) => listed.push(ListedModel { name, alias, hidden: false }),
+                    (Err(error), _) => faults.push(Fault::new(format!("{path}.name"), error.to_string())),
+                    (_, Err(error)) => faults.push(Fault::new(format!("{path}.alias"), error.to_string())),
+                }
+            }
+            ModelList::Listed(listed)
+        }
+        None => match discovered.of(&name) {
+            Some(models) => ModelList::Discovered(models),
+            None => ModelList::Unknown,
+        },
+    };
+    UpstreamRoutes {
+        name,
+        prefix: declared.prefix.clone(),
+        priority: declared.priority,
+        weight: declared.weight,
+        models,
+        excluded: declared.excluded_models.iter().map(|it| Glob::new(it)).collect(),
+    }
+}

@@ -1,0 +1,126 @@
+//! What outlives every reload: the database, the keys, the credentials' states, the spool.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+
+use crate::{
+    config::{Config, storage::Durability as ConfiguredDurability},
+    credential::CredentialPool,
+    kernel::clock::{Clock, SystemClock},
+    storage::{Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlTenants, file::FileCredentials},
+    telemetry::metrics,
+    tenant::{KeyHasher, KeyTable, TenantRepository},
+    upstream::transport::{HttpTransport, Transport},
+    usage::{Accounts, Durability, Ledger, Limits, Spool, meter::four_bytes_a_token},
+};
+
+/// The parts of a running gateway that a reload keeps.
+pub struct Foundation {
+    pub clock: Arc<dyn Clock>,
+    pub database: Database,
+    pub tenants: Arc<dyn TenantRepository>,
+    pub ledger: Arc<dyn Ledger>,
+    pub keys: Arc<KeyTable>,
+    pub hasher: KeyHasher,
+    pub credentials: Arc<FileCredentials>,
+    pub pool: Arc<CredentialPool>,
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Foundation {
+    /// Opens everything but the spool: what the commands need too.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        prepare_directory(&config.data_dir)?;
+        let sealing = sealing_key(config)?;
+        let database = open_database(config).await?;
+        database.migrate().await.context("the database cannot be brought up to date")?;
+        let hasher = KeyHasher::new(&sealing.derive("tenant-key"));
+        let credentials = Arc::new(FileCredentials::open(
+            &config.data_dir.join("credentials"),
+            Arc::new(Cipher::new(&sealing)),
+        )?);
+        Ok(Self {
+            tenants: Arc::new(SqlTenants::new(database.clone())),
+            ledger: Arc::new(SqlLedger::new(database.clone())),
+            keys: Arc::new(KeyTable::new()),
+            hasher,
+            credentials,
+            pool: CredentialPool::new(Arc::clone(&clock)),
+            transport: Arc::new(HttpTransport::new(None)?),
+            database,
+            clock,
+        })
+    }
+
+    /// Opens the spool of this run. One process at a time writes a run; dead runs are shipped by the writer.
+    pub fn open_spool(&self, config: &Config) -> anyhow::Result<(Arc<Spool>, Arc<Accounts>)> {
+        let durability = match config.usage.durability {
+            ConfiguredDurability::Process => Durability::Process,
+            ConfiguredDurability::Disk => Durability::Disk,
+        };
+        let limits = Limits { max_bytes: config.usage.spool_limit.0, ..Limits::default() };
+        let spool = Arc::new(Spool::open(
+            &config.data_dir.join("spool"),
+            durability,
+            limits,
+            Arc::clone(&self.clock),
+        )?);
+        let accounts = Accounts::new(Arc::clone(&spool), Arc::clone(&self.clock), four_bytes_a_token)
+            .observed_by(metrics::settled);
+        Ok((spool, Arc::new(accounts)))
+    }
+
+    /// Reads every key into the table that authentication reads.
+    pub async fn load_keys(&self) -> anyhow::Result<i64> {
+        let revision = self.tenants.revision().await?;
+        self.keys.load(self.tenants.load_keys().await?);
+        Ok(revision)
+    }
+}
+
+impl std::fmt::Debug for Foundation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Foundation").field("database", &self.database.engine()).finish_non_exhaustive()
+    }
+}
+
+/// Makes the data directory, for its owner alone.
+fn prepare_directory(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("the data directory `{}` cannot be made", path.display()))
+}
+
+fn sealing_key(config: &Config) -> anyhow::Result<SealingKey> {
+    match &config.sealing_key {
+        Some(secret) => {
+            let text = secret.read().map_err(anyhow::Error::msg).context("sealing-key")?;
+            SealingKey::from_text(text.expose_secret()).context("sealing-key")
+        }
+        None => SealingKey::load_or_create(&config.data_dir.join("sealing.key"))
+            .context("the sealing key in the data directory cannot be used"),
+    }
+}
+
+async fn open_database(config: &Config) -> anyhow::Result<Database> {
+    let options = DatabaseOptions::default();
+    match &config.database.url {
+        Some(secret) => {
+            let url = secret.read().map_err(anyhow::Error::msg).context("database.url")?;
+            Ok(Database::open(url.expose_secret(), &options).await?)
+        }
+        None => {
+            let path = config.data_dir.join("dragoman.db");
+            Ok(Database::open(&format!("sqlite://{}", path.display()), &options).await?)
+        }
+    }
+}

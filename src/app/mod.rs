@@ -1,0 +1,12 @@
+//! Config → pipeline, server, workers: the one place that names concrete types.
+
+pub mod compile;
+pub mod declared;
+pub mod demo;
+pub mod discovery;
+pub mod foundation;
+pub mod reload;
+pub mod serve;
+
+pub use foundation::Foundation;
+pub use serve::{Serve, serve};

@@ -1,0 +1,95 @@
+//! `dragoman load`: asks a server the same thing over and over, for `scripts/bench`. Hidden: it measures, it serves nobody.
+
+use std::{fs, future::Future, io::Read, path::PathBuf, time::Duration};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use tokio::sync::oneshot;
+
+use crate::simulator::load::{self, Expect, Options, Pace, Target};
+
+#[derive(Debug, Args)]
+pub(super) struct LoadArgs {
+    /// Where to: `http://ADDRESS:PORT/path`.
+    url: Target,
+    /// The body of every request.
+    #[arg(long, value_name = "FILE")]
+    body: PathBuf,
+    /// Sent with every request: `name: value`.
+    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Expect event streams that end as they should.
+    #[arg(long)]
+    stream: bool,
+    /// Connections, each with one request at a time.
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    /// Requests in a second, whether answered or not; absent: each after the answer to the one before.
+    #[arg(long, value_parser = rate)]
+    rate: Option<f64>,
+    /// Asked before anything is recorded.
+    #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Recorded for so long; with `--hold`, held at most so long.
+    #[arg(long, default_value = "4s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Open so many streams instead and hold them until standard input ends.
+    #[arg(long, value_name = "STREAMS")]
+    hold: Option<usize>,
+}
+
+/// Prints one line of JSON.
+pub(super) async fn run(args: LoadArgs) -> anyhow::Result<()> {
+    // A runtime of its own, on one thread: handing sockets between threads would be measured too.
+    tokio::task::spawn_blocking(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(ask(args))
+    })
+    .await?
+}
+
+async fn ask(args: LoadArgs) -> anyhow::Result<()> {
+    let options = Options {
+        body: fs::read(&args.body).with_context(|| format!("the body `{}`", args.body.display()))?,
+        target: args.url,
+        headers: args.headers,
+        expect: if args.stream { Expect::Stream } else { Expect::Whole },
+        connections: args.connections.max(1),
+        pace: args.rate.map_or(Pace::Closed, Pace::Open),
+        warm_up: args.warm_up,
+        duration: args.duration,
+        grace: Duration::from_secs(10),
+    };
+    match args.hold {
+        Some(streams) => {
+            load::hold(options, streams, |it| println!("{}", json(it)), end_of_input()).await;
+        }
+        None => println!("{}", json(&load::run(options).await?)),
+    }
+    Ok(())
+}
+
+fn json(report: &impl serde::Serialize) -> String {
+    serde_json::to_string(report).expect("a report is plain data")
+}
+
+/// Ends with standard input. On a thread that nobody waits for: a read of a terminal cannot be called off.
+fn end_of_input() -> impl Future<Output = ()> {
+    let (ended, end) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        drop(ended);
+    });
+    async {
+        let _ = end.await;
+    }
+}
+
+fn header(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = text.split_once(':').ok_or_else(|| anyhow!("a header is written `name: value`"))?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn rate(text: &str) -> anyhow::Result<f64> {
+    let rate: f64 = text.parse()?;
+    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err(anyhow!("a rate is more than 0")) }
+}

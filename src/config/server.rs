@@ -1,0 +1,73 @@
+//! Where the gateway listens, how it stops, what it logs.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::unit::{Period, Size};
+
+/// The doors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Server {
+    /// Address and port. Binding wider than loopback is your explicit decision.
+    pub listen: SocketAddr,
+    /// Threads that serve requests; absent: one for each core.
+    pub workers: Option<u16>,
+    /// The largest request body.
+    pub body_limit: Size,
+    /// The longest time a client may take to send its request body.
+    pub body_timeout: Period,
+    /// How long a silent stream waits before it is sent a sign of life.
+    pub keep_alive: Period,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8317)),
+            workers: None,
+            body_limit: Size::mib(32),
+            body_timeout: Period::seconds(60),
+            keep_alive: Period::seconds(15),
+        }
+    }
+}
+
+/// How the gateway stops.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Shutdown {
+    /// How long answers that have begun may go on after SIGTERM.
+    pub grace: Period,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: Period::seconds(30) }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Log {
+    /// `pretty` for people, `json` for machines.
+    pub format: LogFormat,
+    /// A level (`info`) or directives (`info,dragoman::pipeline=debug`).
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Pretty, level: "info".to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}

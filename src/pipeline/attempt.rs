@@ -1,0 +1,327 @@
+//! One try at an upstream: said in its words, written down first, judged if it fails.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+
+use super::{
+    Inbound, Pipeline, Reply, ReplyBody, Trail, error,
+    lane::{Lane, Spoken},
+    question::Question,
+    relay::Relay,
+};
+use crate::{
+    credential::{Lease, Outcome},
+    dialect::{
+        DialectId,
+        canonical::FinishReason,
+        count,
+        verbatim::{self, IncludeUsage},
+    },
+    kernel::{
+        clock::Clock,
+        error::{ErrorKind, GatewayError},
+        id::AttemptId,
+    },
+    routing::Target,
+    telemetry::names,
+    upstream::{
+        Call, Failure, Next, Operation, Tried, Upstream, Verdict,
+        transport::{ByteStream, read_whole},
+    },
+    usage::{Ending, Intent, Meter},
+};
+
+/// The largest error body that is read, in bytes.
+const MAX_ERROR: usize = 256 << 10;
+
+/// A try that failed, and what to do next.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub error: GatewayError,
+    pub next: Next,
+}
+
+impl Failed {
+    fn here(error: GatewayError, next: Next) -> Self {
+        Self { error, next }
+    }
+}
+
+/// A call under way.
+pub(super) struct Flight<'a> {
+    pub inbound: &'a Inbound,
+    pub question: &'a Question,
+    pub upstream: &'a Upstream,
+    pub target: &'a Target,
+    pub clock: &'a dyn Clock,
+    pub lease: Lease,
+    pub meter: Meter,
+    pub lane: Lane,
+}
+
+impl Pipeline {
+    /// Makes one attempt. On success the answer has begun: its first content is here.
+    pub(super) async fn attempt(
+        &self,
+        inbound: &Inbound,
+        question: &Question,
+        upstream: &Upstream,
+        target: &Target,
+        lease: Lease,
+        trail: &mut Trail,
+    ) -> Result<Reply, Failed> {
+        let dialect = upstream.dialect(&target.model);
+        let spoken = self.speak(question, upstream, target, dialect)?;
+        trail.losses.clone_from(&spoken.losses);
+        let attempt = AttemptId::new();
+        let request = upstream
+            .prepare(Call {
+                operation: Operation::Generate,
+                model: &target.model,
+                streaming: question.stream,
+                body: spoken.body,
+                credential: lease.credential(),
+                client_headers: &inbound.headers,
+                betas: &spoken.betas,
+                attempt,
+            })
+            .map_err(|it| {
+                Failed::here(GatewayError::new(ErrorKind::Internal, it.to_string()), Next::NextTarget)
+            })?;
+        let options = upstream.options(lease.credential()).map_err(|it| {
+            Failed::here(GatewayError::new(ErrorKind::Internal, it.to_string()), Next::NextCredential)
+        })?;
+        let intent = self.intent(attempt, inbound, question, target, &lease, dialect, trail.attempts);
+        let meter =
+            self.accounts.begin(intent).await.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
+        let clock = &*self.clock;
+        let mut flight =
+            Flight { inbound, question, upstream, target, clock, lease, meter, lane: spoken.lane };
+        let sent = tokio::select! {
+            sent = self.transport.send(request, &options) => sent,
+            () = self.stop.cancelled() => return Err(flight.interrupted()),
+        };
+        let response = match sent {
+            Ok(response) => response,
+            Err(it) => return Err(flight.failed(&Failure::Transport(it))),
+        };
+        let (parts, body) = response.into_parts();
+        flight.meter.status(parts.status.as_u16());
+        if !parts.status.is_success() {
+            return Err(self.refused(flight, dialect, parts.status, parts.headers, body).await);
+        }
+        let headers =
+            upstream.reply_headers(&target.model, inbound.dialect, &parts.headers, self.clock.now());
+        if question.stream && is_event_stream(&parts.headers) {
+            self.stream(flight, headers, body, trail).await
+        } else {
+            self.whole(flight, headers, body, trail).await
+        }
+    }
+
+    /// Says the question in the target's words: its own bytes if it speaks the same dialect.
+    fn speak(
+        &self,
+        question: &Question,
+        upstream: &Upstream,
+        target: &Target,
+        dialect: DialectId,
+    ) -> Result<Spoken, Failed> {
+        let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        if dialect == question.dialect && question.is_verbatim() {
+            let asks_usage = match dialect {
+                DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
+                _ => IncludeUsage::Ask,
+            };
+            let body = verbatim::splice(dialect, &question.body, &question.scan, &target.model, asks_usage);
+            return Ok(Spoken::verbatim(dialect, body, question, self.bounds.max_frame));
+        }
+        let request = question.decoded().map_err(|it| Failed::here(it, Next::GiveUp))?;
+        let encoded = dialect
+            .client()
+            .encode_request(request, &target.model, &abilities)
+            .map_err(|it| Failed::here(error::encode(it), Next::NextTarget))?;
+        Ok(Spoken::translated(dialect, encoded, question, self.bounds.max_frame))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an intent is what everyone knows of the attempt")]
+    fn intent(
+        &self,
+        attempt: AttemptId,
+        inbound: &Inbound,
+        question: &Question,
+        target: &Target,
+        lease: &Lease,
+        dialect: DialectId,
+        number: u32,
+    ) -> Intent {
+        Intent {
+            attempt,
+            request: inbound.id,
+            number,
+            tenant: inbound.scope.tenant(),
+            key: inbound.scope.key(),
+            credential: lease.credential().id,
+            upstream: target.upstream.as_str().to_owned(),
+            client_dialect: inbound.dialect.name().to_owned(),
+            upstream_dialect: dialect.name().to_owned(),
+            model_name: question.model.as_str().to_owned(),
+            upstream_model: target.model.as_str().to_owned(),
+            streamed: question.stream,
+            operation: "generate".to_owned(),
+            estimated_input: count::estimate_scan(&question.body),
+            started_at: self.clock.now(),
+        }
+    }
+
+    /// The upstream answered with an error status.
+    async fn refused(
+        &self,
+        flight: Flight<'_>,
+        dialect: DialectId,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: ByteStream,
+    ) -> Failed {
+        let body = read_whole(body, MAX_ERROR).await.unwrap_or_default();
+        let wire = dialect.client().decode_error(status, &body);
+        flight.failed(&Failure::Status { status, headers, body, wire })
+    }
+
+    /// The answer comes as a stream: it is handed over once its first content is here.
+    async fn stream(
+        &self,
+        flight: Flight<'_>,
+        headers: HeaderMap,
+        body: ByteStream,
+        trail: &Trail,
+    ) -> Result<Reply, Failed> {
+        let judge = flight.judge();
+        let mut relay = Relay::new(flight, body, self);
+        match relay.prime().await {
+            Ok(()) => Ok(Reply {
+                status: StatusCode::OK,
+                headers,
+                body: ReplyBody::Stream(Box::new(relay)),
+                trail: trail.clone(),
+            }),
+            Err(failure) => {
+                let verdict = judge.verdict(&failure, relay.lease());
+                Err(relay.fail_before_commit(verdict))
+            }
+        }
+    }
+
+    /// The answer comes whole; if the client waits for a stream, it gets one of few pieces.
+    async fn whole(
+        &self,
+        mut flight: Flight<'_>,
+        headers: HeaderMap,
+        body: ByteStream,
+        trail: &Trail,
+    ) -> Result<Reply, Failed> {
+        let body = tokio::select! {
+            body = read_whole(body, self.bounds.max_answer) => body,
+            () = self.stop.cancelled() => return Err(flight.interrupted()),
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(it) => return Err(flight.failed(&Failure::Transport(it))),
+        };
+        flight.meter.first_byte();
+        let context = flight.lane.context(flight.inbound, &*self.clock);
+        match flight.lane.whole(&body, &context, flight.question.stream) {
+            Ok(answer) => {
+                answer.tell(&mut flight.meter);
+                flight.lease.report(&Outcome::Success);
+                flight.meter.end(Ending::Completed, None);
+                Ok(Reply {
+                    status: StatusCode::OK,
+                    headers,
+                    body: ReplyBody::Whole(answer.body),
+                    trail: trail.clone(),
+                })
+            }
+            Err(failure) => Err(flight.failed(&failure)),
+        }
+    }
+}
+
+/// Who says what a failure means.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    upstream: &'a Upstream,
+    target: &'a Target,
+    clock: &'a dyn Clock,
+}
+
+impl Judge<'_> {
+    fn verdict(self, failure: &Failure, lease: &Lease) -> Verdict {
+        let verdict = self.upstream.judge(
+            failure,
+            &Tried {
+                operation: Operation::Generate,
+                model: &self.target.model,
+                credential: lease.credential(),
+                now: self.clock.now(),
+            },
+        );
+        tracing::warn!(
+            { names::UPSTREAM_NAME } = self.target.upstream.as_str(),
+            { names::CREDENTIAL_ID } = %lease.credential().id,
+            { names::ERROR_KIND } = verdict.error.kind.name(),
+            status = verdict.error.status,
+            "An attempt failed"
+        );
+        verdict
+    }
+}
+
+impl<'a> Flight<'a> {
+    fn judge(&self) -> Judge<'a> {
+        Judge { upstream: self.upstream, target: self.target, clock: self.clock }
+    }
+
+    /// Judges a failure, tells the credential, closes the meter.
+    fn failed(self, failure: &Failure) -> Failed {
+        let verdict = self.judge().verdict(failure, &self.lease);
+        self.lease.report(&verdict.outcome);
+        self.meter.end(Ending::Failed, Some(verdict.error.kind));
+        Failed { error: verdict.error, next: verdict.next }
+    }
+
+    /// The gateway stops while the upstream is silent.
+    fn interrupted(self) -> Failed {
+        self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
+        Failed { error: error::stopping(), next: Next::GiveUp }
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    match headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()) {
+        Some(kind) => !kind.trim_start().to_ascii_lowercase().starts_with("application/json"),
+        None => true,
+    }
+}
+
+/// An answer that is here as a whole.
+pub(super) struct WholeAnswer {
+    pub body: Bytes,
+    pub usage: crate::dialect::TokenUsage,
+    pub id: Option<String>,
+    pub model: Option<String>,
+    pub finish: Option<FinishReason>,
+    /// Bytes of text, for an estimate if there is no usage.
+    pub text_bytes: usize,
+}
+
+impl WholeAnswer {
+    fn tell(&self, meter: &mut Meter) {
+        meter.usage(&self.usage);
+        meter.output_bytes(self.text_bytes);
+        meter.answered(self.id.as_deref(), self.model.as_deref());
+        if let Some(finish) = self.finish {
+            meter.finish(finish);
+        }
+    }
+}

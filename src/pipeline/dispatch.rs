@@ -1,0 +1,112 @@
+//! Trying: targets × credentials, until one answers or nobody will.
+
+use tokio::time::Instant;
+
+use super::{Inbound, Pipeline, Refusal, Reply, Trail, error, question::Question};
+use crate::{
+    kernel::{
+        error::{ErrorKind, GatewayError},
+        id::CredentialId,
+    },
+    routing::{Route, Target},
+    upstream::{Next, Upstream},
+};
+
+/// What is known of the tries so far.
+struct Tries {
+    began: Instant,
+    trail: Trail,
+    worst: Option<GatewayError>,
+}
+
+impl Tries {
+    fn failed(&mut self, error: GatewayError) {
+        self.worst = Some(match self.worst.take() {
+            Some(before) => error::more_telling(before, error),
+            None => error,
+        });
+    }
+}
+
+impl Pipeline {
+    /// Tries the route's targets in order, and of each target the credentials, before the first byte goes to the client.
+    pub(super) async fn dispatch(
+        &self,
+        inbound: &Inbound,
+        question: &Question,
+        route: &Route,
+    ) -> Result<Reply, Refusal> {
+        let mut tries = Tries { began: Instant::now(), trail: Trail::default(), worst: None };
+        for target in route.targets() {
+            let Some(upstream) = self.upstreams.get(&target.upstream) else { continue };
+            match self.try_target(inbound, question, upstream, target, &mut tries).await {
+                Ok(Some(reply)) => return Ok(reply),
+                Ok(None) => {}
+                Err(Enough) => break,
+            }
+        }
+        let error = tries.worst.unwrap_or_else(|| {
+            GatewayError::new(ErrorKind::Unavailable, "no upstream can answer this model now")
+        });
+        Err(Refusal { error, trail: tries.trail })
+    }
+
+    /// Tries a target with one credential after another. `None`: the next target may do better.
+    async fn try_target(
+        &self,
+        inbound: &Inbound,
+        question: &Question,
+        upstream: &Upstream,
+        target: &Target,
+        tries: &mut Tries,
+    ) -> Result<Option<Reply>, Enough> {
+        let session = self.session(inbound);
+        let mut tried: Vec<CredentialId> = Vec::new();
+        loop {
+            if self.is_enough(tries) {
+                return Err(Enough);
+            }
+            let lease = match self.pool.lease(&target.upstream, &target.model, session.as_deref(), &tried) {
+                Ok(lease) => lease,
+                Err(none) => {
+                    if tried.is_empty() {
+                        tries.failed(error::no_credential(&none, &*self.clock));
+                    }
+                    return Ok(None);
+                }
+            };
+            tried.push(lease.credential().id);
+            tries.trail.attempts += 1;
+            tries.trail.upstream = Some(target.upstream.clone());
+            tries.trail.model = Some(target.model.as_str().to_owned());
+            match self.attempt(inbound, question, upstream, target, lease, &mut tries.trail).await {
+                Ok(reply) => return Ok(Some(reply)),
+                Err(failed) => {
+                    tries.failed(failed.error);
+                    match failed.next {
+                        Next::GiveUp => return Err(Enough),
+                        Next::NextCredential => {}
+                        Next::NextTarget => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_enough(&self, tries: &Tries) -> bool {
+        tries.trail.attempts >= self.bounds.attempts
+            || (tries.trail.attempts > 0 && tries.began.elapsed() >= self.bounds.max_wait)
+            || self.stop.is_cancelled()
+    }
+
+    /// What keeps a conversation with one credential: inside its tenant and key, never across.
+    fn session(&self, inbound: &Inbound) -> Option<String> {
+        let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
+            .iter()
+            .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
+        Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
+    }
+}
+
+/// No further target will be tried.
+struct Enough;

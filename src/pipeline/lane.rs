@@ -1,0 +1,393 @@
+//! The two ways an answer comes home: its bytes as they are, or through the canonical form.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Inbound, attempt::WholeAnswer, error, question::Question};
+use crate::{
+    dialect::{
+        ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Loss, Recall, ReplyContext,
+        SseFrame, TokenUsage, WireError,
+        canonical::{BlockKind, Delta, FinishReason, PartKind},
+        collect::{self, Serializer},
+        framing::sse::SseDecoder,
+        verbatim::{Tap, TapEnd, Tapped},
+    },
+    kernel::{
+        clock::Clock,
+        error::{ErrorKind, GatewayError},
+    },
+    upstream::Failure,
+};
+
+/// A question in an upstream's words, and the way back.
+pub(super) struct Spoken {
+    pub body: Bytes,
+    pub betas: Vec<String>,
+    pub losses: Vec<Loss>,
+    pub lane: Lane,
+}
+
+/// The way an answer comes home.
+#[derive(Debug)]
+pub(super) struct Lane {
+    client: DialectId,
+    upstream: DialectId,
+    way: Way,
+    /// The model as the client wrote it.
+    model: String,
+    include_usage: bool,
+    legacy_functions: bool,
+    max_frame: usize,
+}
+
+#[derive(Debug)]
+enum Way {
+    Verbatim,
+    Translated(Recall),
+}
+
+impl Spoken {
+    pub(super) fn verbatim(dialect: DialectId, body: Bytes, question: &Question, max_frame: usize) -> Self {
+        let lane = Lane {
+            client: dialect,
+            upstream: dialect,
+            way: Way::Verbatim,
+            model: question.model.as_str().to_owned(),
+            include_usage: question.include_usage,
+            legacy_functions: false,
+            max_frame,
+        };
+        Self { body, betas: Vec::new(), losses: Vec::new(), lane }
+    }
+
+    pub(super) fn translated(
+        upstream: DialectId,
+        encoded: Encoded,
+        question: &Question,
+        max_frame: usize,
+    ) -> Self {
+        let lane = Lane {
+            client: question.dialect,
+            upstream,
+            way: Way::Translated(encoded.recall),
+            model: question.model.as_str().to_owned(),
+            include_usage: question.include_usage,
+            legacy_functions: question.decoded().is_ok_and(|it| it.legacy_functions),
+            max_frame,
+        };
+        Self { body: encoded.body, betas: encoded.betas, losses: encoded.losses, lane }
+    }
+}
+
+impl Lane {
+    pub(super) fn client(&self) -> DialectId {
+        self.client
+    }
+
+    pub(super) fn context(&self, inbound: &Inbound, clock: &dyn Clock) -> ReplyContext {
+        ReplyContext {
+            request: inbound.id,
+            model: self.model.clone(),
+            created: clock.now().timestamp(),
+            include_usage: self.include_usage,
+            legacy_functions: self.legacy_functions,
+        }
+    }
+
+    /// Brings a whole answer home; `stream` says that the client waits for a stream.
+    pub(super) fn whole(
+        &self,
+        body: &Bytes,
+        context: &ReplyContext,
+        stream: bool,
+    ) -> Result<WholeAnswer, Failure> {
+        let tapped = Tapped::whole(self.upstream, body);
+        if let Some(wire) = tapped.error {
+            return Err(Failure::Stream(wire));
+        }
+        let recall = match &self.way {
+            Way::Verbatim if !stream => {
+                return Ok(WholeAnswer {
+                    body: body.clone(),
+                    usage: tapped.usage,
+                    id: tapped.id,
+                    model: tapped.model,
+                    finish: tapped.finish.map(|it| self.upstream.client().finish_reason(&it)),
+                    text_bytes: usize::try_from(tapped.text_bytes).unwrap_or(usize::MAX),
+                });
+            }
+            Way::Verbatim => &Recall::default(),
+            Way::Translated(recall) => recall,
+        };
+        let response = self
+            .upstream
+            .client()
+            .decode_response(body, recall)
+            .map_err(|it| unreadable(&error::answer(&it)))?;
+        Ok(self.encode_whole(response, context, stream))
+    }
+
+    fn encode_whole(&self, response: ChatResponse, context: &ReplyContext, stream: bool) -> WholeAnswer {
+        let (id, model) = (response.id.clone(), response.model.clone());
+        let usage = response.usage.unwrap_or_default();
+        let finish = response.choices.first().map(|it| it.finish.reason);
+        let text_bytes =
+            response.choices.iter().flat_map(|it| &it.parts).map(|it| text_bytes(&it.kind)).sum();
+        let codec = self.client.server();
+        let body = if stream {
+            let mut encoder = codec.event_encoder(context);
+            let mut out = BytesMut::new();
+            for event in collect::unfold(response) {
+                encoder.encode(&event, &mut out);
+            }
+            encoder.finish(&mut out);
+            out.freeze()
+        } else {
+            codec.encode_response(&response, context)
+        };
+        WholeAnswer { body, usage, id, model, finish, text_bytes }
+    }
+
+    /// Opens the way for a stream.
+    pub(super) fn course(&self, context: &ReplyContext) -> Course {
+        let encoder = self.client.server().event_encoder(context);
+        let way = match &self.way {
+            Way::Verbatim => {
+                let hide_usage = self.client == DialectId::OpenaiChat && !self.include_usage;
+                CourseWay::Verbatim(Box::new(Tap::new(self.client, hide_usage, self.max_frame)))
+            }
+            Way::Translated(recall) => CourseWay::Translated(Box::new(Translation {
+                sse: SseDecoder::new(self.max_frame),
+                decoder: self.upstream.client().event_decoder(recall),
+                serializer: Serializer::new(),
+                frames: Vec::new(),
+                decoded: Vec::new(),
+                ordered: Vec::new(),
+            })),
+        };
+        Course { way, dialect: self.upstream, encoder, progress: Progress::default() }
+    }
+}
+
+fn unreadable(error: &GatewayError) -> Failure {
+    Failure::Stream(WireError {
+        kind: error.kind,
+        message: error.message.clone(),
+        error_type: None,
+        code: None,
+        param: None,
+    })
+}
+
+fn text_bytes(kind: &PartKind) -> usize {
+    match kind {
+        PartKind::Text { text, .. } | PartKind::Reasoning { text, .. } | PartKind::Refusal { text } => {
+            text.len()
+        }
+        PartKind::ToolCall(call) => call.name.len() + call.arguments.0.len(),
+        _ => 0,
+    }
+}
+
+/// What is known of a stream so far.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Something a client shows has come.
+    pub has_content: bool,
+    /// The upstream said that it failed.
+    pub error: Option<WireError>,
+    /// Nothing more will come.
+    pub ended: bool,
+    pub usage: TokenUsage,
+    pub id: Option<String>,
+    pub model: Option<String>,
+    pub finish: Option<FinishReason>,
+    pub text_bytes: usize,
+}
+
+/// A stream on its way home.
+pub(super) struct Course {
+    way: CourseWay,
+    /// The upstream's.
+    dialect: DialectId,
+    encoder: Box<dyn EventEncoder>,
+    pub progress: Progress,
+}
+
+enum CourseWay {
+    Verbatim(Box<Tap>),
+    Translated(Box<Translation>),
+}
+
+struct Translation {
+    sse: SseDecoder,
+    decoder: Box<dyn EventDecoder>,
+    serializer: Serializer,
+    frames: Vec<SseFrame>,
+    decoded: Vec<ChatEvent>,
+    ordered: Vec<ChatEvent>,
+}
+
+impl Course {
+    /// Takes bytes as they came; what goes to the client is appended to `out`.
+    pub(super) fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) {
+        match &mut self.way {
+            CourseWay::Verbatim(tap) => {
+                if let Err(it) = tap.push(chunk, out) {
+                    self.progress.error = Some(failed(it.to_string()));
+                }
+                observe_tap(self.dialect, tap, &mut self.progress);
+            }
+            CourseWay::Translated(translation) => {
+                let result = translation.sse.push(chunk, &mut translation.frames);
+                translation.advance(&mut *self.encoder, &mut self.progress, out);
+                if let Err(it) = result {
+                    self.progress.error.get_or_insert_with(|| failed(it.to_string()));
+                }
+            }
+        }
+    }
+
+    /// The upstream's bytes have ended: says the end, if it was one. Afterwards `progress.error` tells whether it was not.
+    pub(super) fn end(&mut self, out: &mut Vec<Bytes>) {
+        match &mut self.way {
+            CourseWay::Verbatim(tap) => {
+                let end = tap.finish(out);
+                observe_tap(self.dialect, tap, &mut self.progress);
+                match end {
+                    TapEnd::Complete => {}
+                    TapEnd::Truncated => self.progress.error = Some(truncated()),
+                    TapEnd::Errored(wire) => self.progress.error = Some(wire),
+                }
+            }
+            CourseWay::Translated(translation) => {
+                translation.sse.finish(&mut translation.frames);
+                translation.advance(&mut *self.encoder, &mut self.progress, out);
+                if self.progress.error.is_none() {
+                    if let Err(it) = translation.decoder.finish(&mut translation.decoded) {
+                        self.progress.error = Some(failed(error::answer(&it).message));
+                    }
+                    translation.say(&mut *self.encoder, &mut self.progress, out);
+                }
+                if self.progress.error.is_none() {
+                    let mut bytes = BytesMut::new();
+                    self.encoder.finish(&mut bytes);
+                    push_bytes(bytes, out);
+                }
+            }
+        }
+        self.progress.ended = true;
+    }
+
+    /// Whether the client has already been told of the failure by the upstream's own bytes.
+    pub(super) fn error_was_forwarded(&self) -> bool {
+        matches!(&self.way, CourseWay::Verbatim(tap) if tap.seen().error.is_some())
+    }
+
+    /// Ends the stream with an error in the client's words.
+    pub(super) fn abort(&mut self, error: &GatewayError, out: &mut Vec<Bytes>) {
+        let mut bytes = BytesMut::new();
+        self.encoder.abort(error, &mut bytes);
+        push_bytes(bytes, out);
+        self.progress.ended = true;
+    }
+}
+
+impl Translation {
+    /// Decodes the frames that are here and says what they mean.
+    fn advance(&mut self, encoder: &mut dyn EventEncoder, progress: &mut Progress, out: &mut Vec<Bytes>) {
+        for frame in self.frames.drain(..) {
+            if progress.error.is_some() || progress.ended {
+                break;
+            }
+            if let Err(it) = self.decoder.decode(&frame, &mut self.decoded) {
+                progress.error = Some(failed(error::answer(&it).message));
+            }
+        }
+        self.frames.clear();
+        self.say(encoder, progress, out);
+    }
+
+    fn say(&mut self, encoder: &mut dyn EventEncoder, progress: &mut Progress, out: &mut Vec<Bytes>) {
+        for event in self.decoded.drain(..) {
+            self.serializer.push(event, &mut self.ordered);
+        }
+        let mut bytes = BytesMut::new();
+        for event in self.ordered.drain(..) {
+            observe_event(&event, progress);
+            if !matches!(event, ChatEvent::Error(_) | ChatEvent::End) && progress.error.is_none() {
+                encoder.encode(&event, &mut bytes);
+            }
+        }
+        push_bytes(bytes, out);
+    }
+}
+
+fn push_bytes(bytes: BytesMut, out: &mut Vec<Bytes>) {
+    if !bytes.is_empty() {
+        out.push(bytes.freeze());
+    }
+}
+
+fn observe_tap(dialect: DialectId, tap: &Tap, progress: &mut Progress) {
+    let seen = tap.seen();
+    progress.has_content |= seen.content_seen;
+    progress.ended |= tap.is_over();
+    progress.usage = seen.usage;
+    progress.text_bytes = usize::try_from(seen.text_bytes).unwrap_or(usize::MAX);
+    if progress.id.is_none() {
+        progress.id.clone_from(&seen.id);
+    }
+    if progress.model.is_none() {
+        progress.model.clone_from(&seen.model);
+    }
+    if progress.finish.is_none() {
+        progress.finish = seen.finish.as_deref().map(|it| dialect.client().finish_reason(it));
+    }
+    if progress.error.is_none() {
+        progress.error.clone_from(&seen.error);
+    }
+}
+
+fn observe_event(event: &ChatEvent, progress: &mut Progress) {
+    match event {
+        ChatEvent::Start { id, model, .. } => {
+            progress.id.clone_from(id);
+            progress.model.clone_from(model);
+        }
+        ChatEvent::BlockStart { kind, .. } => {
+            progress.has_content |= matches!(kind, BlockKind::ToolCall { .. } | BlockKind::Whole(_));
+        }
+        ChatEvent::Delta { delta, .. } => {
+            progress.has_content = true;
+            progress.text_bytes += match delta {
+                Delta::Text(it) | Delta::Reasoning(it) | Delta::Arguments(it) | Delta::Refusal(it) => {
+                    it.len()
+                }
+                Delta::State { .. } | Delta::Citation(_) => 0,
+            };
+        }
+        ChatEvent::BlockEnd { .. } => {}
+        ChatEvent::Usage(usage) => progress.usage.merge(usage),
+        ChatEvent::Finish { finish, .. } => {
+            progress.has_content = true;
+            progress.finish = Some(finish.reason);
+        }
+        ChatEvent::Error(wire) => progress.error = Some(wire.clone()),
+        ChatEvent::End => progress.ended = true,
+    }
+}
+
+fn failed(message: String) -> WireError {
+    WireError { kind: ErrorKind::UpstreamFailed, message, error_type: None, code: None, param: None }
+}
+
+fn truncated() -> WireError {
+    WireError {
+        kind: ErrorKind::Truncated,
+        message: error::truncated().message,
+        error_type: None,
+        code: None,
+        param: None,
+    }
+}

@@ -1,0 +1,331 @@
+//! The inference paths: who calls, what do they bring, one call to the pipeline, and the answer in their dialect.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE},
+    },
+    web::{Bytes, BytesMut, Data, Payload},
+};
+use futures::{StreamExt, stream};
+use tracing::Instrument;
+
+use super::{
+    Doors, InFlight,
+    door::{Door, Entry},
+    health, presented,
+};
+use crate::{
+    dialect::DialectId,
+    kernel::{
+        error::{ErrorKind, GatewayError},
+        id::RequestId,
+    },
+    pipeline::{Inbound, Refusal, Relay, Reply, ReplyBody, Trail},
+    telemetry::{metrics, names},
+    tenant::{AuthError, TenantScope},
+};
+
+/// The longest `x-dragoman-translation` header, in bytes.
+const MAX_TRANSLATION: usize = 1024;
+
+/// Answers any request on any path.
+pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<Doors>) -> HttpResponse {
+    let path = decoded(request.path());
+    let entry = path.as_deref().and_then(Entry::of);
+    let id = RequestId::new();
+    let dialect = dialect_of(entry.as_ref(), &request);
+    let Some(entry) = entry else {
+        let message = format!("there is no `{}`", shortened(request.path()));
+        return refuse(dialect, id, &GatewayError::new(ErrorKind::NotFound, message), &Trail::default());
+    };
+    if !entry.methods().contains(&request.method().as_str()) {
+        let message = format!("`{}` takes {} only", shortened(request.path()), entry.methods()[0]);
+        let mut response =
+            refuse(dialect, id, &GatewayError::new(ErrorKind::MethodNotAllowed, message), &Trail::default());
+        insert(&mut response, "allow", &entry.methods().join(", "));
+        return response;
+    }
+    match entry.door {
+        Door::Health => return health::alive(),
+        Door::Ready => return health::ready(&doors),
+        Door::Metrics => return health::metrics(&doors, &request),
+        Door::Info => return health::alive(),
+        _ => {}
+    }
+    let span = tracing::info_span!(
+        "exchange",
+        { names::REQUEST_ID } = %id,
+        { names::DIALECT } = dialect.name(),
+        { names::TENANT_ID } = tracing::field::Empty
+    );
+    let doors = doors.into_inner();
+    let response = exchange(&request, payload, &doors, entry, dialect, id).instrument(span).await;
+    metrics::answered(dialect.name(), response.status().as_u16());
+    response
+}
+
+async fn exchange(
+    request: &HttpRequest,
+    payload: Payload,
+    doors: &Arc<Doors>,
+    entry: Entry,
+    dialect: DialectId,
+    id: RequestId,
+) -> HttpResponse {
+    let scope = match admit(request, doors) {
+        Ok(scope) => scope,
+        Err(error) => return refuse(dialect, id, &error, &Trail::default()),
+    };
+    tracing::Span::current().record(names::TENANT_ID, tracing::field::display(scope.tenant()));
+    let guard = doors.enter();
+    if doors.is_draining() {
+        let error = GatewayError::new(ErrorKind::Unavailable, "the gateway is stopping: try again")
+            .retry_after(Some(std::time::Duration::from_secs(1)));
+        return refuse(dialect, id, &error, &Trail::default());
+    }
+    let pipeline = doors.pipeline.load_full();
+    match &entry.door {
+        Door::Models => {
+            return json(StatusCode::OK, dialect.server().encode_models(&pipeline.models(&scope)), id);
+        }
+        Door::Model(name) => {
+            return match pipeline.models(&scope).iter().find(|it| it.id == *name) {
+                Some(model) => json(StatusCode::OK, dialect.server().encode_model(model), id),
+                None => {
+                    let message = format!("no model is called `{}`", shortened(name));
+                    let error = GatewayError::new(ErrorKind::UnknownModel, message);
+                    refuse(dialect, id, &error, &Trail::default())
+                }
+            };
+        }
+        _ => {}
+    }
+    let body = match read(request, payload, doors).await {
+        Ok(body) => body,
+        Err(error) => return refuse(dialect, id, &error, &Trail::default()),
+    };
+    let upstream = entry.upstream.or_else(|| text_header(request, "model-provider"));
+    let inbound = Inbound { id, scope, dialect, body, headers: plain_headers(request), upstream };
+    let result = match entry.door {
+        Door::Count => pipeline.count(inbound).await,
+        _ => pipeline.run(inbound).await,
+    };
+    match result {
+        Ok(reply) => deliver(reply, id, guard),
+        Err(Refusal { error, trail }) => refuse(dialect, id, &error, &trail),
+    }
+}
+
+/// Lets a caller in, before anything of the body is read.
+fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayError> {
+    let key = presented::key(request.headers(), request.query_string());
+    let source = request.peer_addr().map(|it| it.ip());
+    doors.keys.authenticate(&doors.hasher, key.as_deref(), source, doors.clock.now()).map_err(|it| {
+        metrics::refused_key();
+        let (kind, message) = match it {
+            AuthError::Missing => (
+                ErrorKind::Unauthenticated,
+                "no API key was given: send it as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`",
+            ),
+            AuthError::Unknown => (ErrorKind::Unauthenticated, "the API key is not known"),
+            AuthError::Expired => (ErrorKind::Unauthenticated, "the API key has expired"),
+            AuthError::Disabled => (ErrorKind::Unauthenticated, "the API key is disabled"),
+            AuthError::Throttled => (ErrorKind::RateLimited, "too many wrong API keys came from this address"),
+        };
+        let wait = (it == AuthError::Throttled).then_some(std::time::Duration::from_secs(60));
+        GatewayError::new(kind, message).retry_after(wait)
+    })
+}
+
+/// Reads the body within its bounds of size and time.
+async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Result<Bytes, GatewayError> {
+    let too_large = || {
+        let message = format!("the body is larger than {} bytes", doors.body_limit);
+        GatewayError::new(ErrorKind::TooLarge, message)
+    };
+    if let Some(encoding) = text_header(request, "content-encoding")
+        && !encoding.eq_ignore_ascii_case("identity")
+    {
+        let message = "a compressed body is not understood: send it without `content-encoding`";
+        return Err(GatewayError::new(ErrorKind::UnsupportedMediaType, message));
+    }
+    let declared = text_header(request, CONTENT_LENGTH.as_str()).and_then(|it| it.parse::<usize>().ok());
+    if declared.is_some_and(|it| it > doors.body_limit) {
+        return Err(too_large());
+    }
+    let reading = async {
+        let mut body: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| GatewayError::new(ErrorKind::BadRequest, "the body broke off"))?;
+            if body.as_ref().map_or(rest.len(), Bytes::len) + chunk.len() > doors.body_limit {
+                return Err(too_large());
+            }
+            match body.take() {
+                None if rest.is_empty() => body = Some(chunk),
+                None => rest.extend_from_slice(&chunk),
+                Some(first) => {
+                    rest.reserve(declared.unwrap_or(0).max(first.len() + chunk.len()));
+                    rest.extend_from_slice(&first);
+                    rest.extend_from_slice(&chunk);
+                }
+            }
+        }
+        Ok(body.unwrap_or_else(|| rest.freeze()))
+    };
+    match tokio::time::timeout(doors.body_timeout, reading).await {
+        Ok(body) => body,
+        Err(_) => Err(GatewayError::new(ErrorKind::Timeout, "the body did not come in time")),
+    }
+}
+
+/// Gives the answer to the client.
+fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
+    let mut builder = HttpResponse::build(status(reply.status));
+    for (name, value) in &reply.headers {
+        builder.append_header((name.as_str(), value.as_bytes()));
+    }
+    trail_headers(&mut builder, id, &reply.trail);
+    match reply.body {
+        ReplyBody::Whole(body) => {
+            let kind = if body.starts_with(b"data:") || body.starts_with(b"event:") {
+                "text/event-stream; charset=utf-8"
+            } else {
+                "application/json"
+            };
+            builder.insert_header((CONTENT_TYPE, kind)).body(body)
+        }
+        ReplyBody::Stream(relay) => builder
+            .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
+            .insert_header((CACHE_CONTROL, "no-cache"))
+            .insert_header(("x-accel-buffering", "no"))
+            .streaming(bytes_of(relay, guard)),
+    }
+}
+
+/// The relay as a body; dropping it is leaving.
+fn bytes_of(
+    relay: Box<Relay>,
+    guard: InFlight,
+) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    stream::unfold((relay, guard), |(mut relay, guard)| async move {
+        let bytes = relay.next().await?;
+        Some((Ok(bytes), (relay, guard)))
+    })
+}
+
+/// Says an error in the client's dialect.
+fn refuse(dialect: DialectId, id: RequestId, error: &GatewayError, trail: &Trail) -> HttpResponse {
+    let (code, body) = dialect.server().encode_error(error, id);
+    let mut builder = HttpResponse::build(status(code));
+    if let Some(after) = error.retry_after {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        builder.insert_header(("retry-after", seconds.max(1).to_string()));
+    }
+    trail_headers(&mut builder, id, trail);
+    builder.insert_header((CONTENT_TYPE, "application/json")).body(body)
+}
+
+fn json(code: StatusCode, body: Bytes, id: RequestId) -> HttpResponse {
+    let mut builder = HttpResponse::build(code);
+    trail_headers(&mut builder, id, &Trail::default());
+    builder.insert_header((CONTENT_TYPE, "application/json")).body(body)
+}
+
+fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail) {
+    builder.insert_header(("x-dragoman-request-id", id.to_string()));
+    if trail.attempts > 0 {
+        builder.insert_header(("x-dragoman-attempts", trail.attempts.to_string()));
+    }
+    if let Some(upstream) = &trail.upstream {
+        builder.insert_header(("x-dragoman-upstream", upstream.as_str()));
+    }
+    if let Some(model) = &trail.model {
+        builder.insert_header(("x-dragoman-model", model.as_str()));
+    }
+    if !trail.losses.is_empty() {
+        builder.insert_header(("x-dragoman-translation", translation(trail)));
+    }
+}
+
+/// `dropped=/seed,/top_k; approximated=/temperature`.
+fn translation(trail: &Trail) -> String {
+    let mut text = String::new();
+    let mut last = "";
+    let mut losses: Vec<_> = trail.losses.iter().collect();
+    losses.sort_by_key(|it| it.action.name());
+    for loss in losses {
+        let before = text.len();
+        if loss.action.name() == last {
+            text.push(',');
+        } else {
+            text.push_str(if text.is_empty() { "" } else { "; " });
+            text.push_str(loss.action.name());
+            text.push('=');
+            last = loss.action.name();
+        }
+        text.extend(loss.at.chars().filter(|it| it.is_ascii_graphic() && *it != ',' && *it != ';'));
+        if text.len() > MAX_TRANSLATION {
+            text.truncate(before);
+            text.push_str("; more");
+            break;
+        }
+    }
+    text
+}
+
+/// The dialect a caller is answered in: the path's, else what the headers look like.
+fn dialect_of(entry: Option<&Entry>, request: &HttpRequest) -> DialectId {
+    match entry.map(|it| (&it.door, it.anthropic)) {
+        Some((Door::Generate(dialect), _)) => *dialect,
+        Some((Door::Count, _) | (_, true)) => DialectId::AnthropicMessages,
+        _ if request.path().starts_with("/anthropic/") || presented::is_anthropic(request.headers()) => {
+            DialectId::AnthropicMessages
+        }
+        _ => DialectId::OpenaiChat,
+    }
+}
+
+fn decoded(path: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(path).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control()).take(100).collect()
+}
+
+fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
+    request.headers().get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// The client's headers as the pipeline knows them; credentials of the client stay at the door.
+fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
+    let mut plain = http::HeaderMap::with_capacity(request.headers().len());
+    for (name, value) in request.headers() {
+        if matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie") {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (
+            http::HeaderName::from_bytes(name.as_str().as_bytes()),
+            http::HeaderValue::from_bytes(value.as_bytes()),
+        ) {
+            plain.append(name, value);
+        }
+    }
+    plain
+}
+
+fn status(code: http::StatusCode) -> StatusCode {
+    StatusCode::from_u16(code.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn insert(response: &mut HttpResponse, name: &'static str, value: &str) {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}

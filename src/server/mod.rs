@@ -1,0 +1,105 @@
+//! The doors: the only place that knows actix. Paths, headers, bodies; then one call to the pipeline.
+
+pub mod door;
+pub mod health;
+pub mod inference;
+pub mod presented;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use arc_swap::ArcSwap;
+
+use crate::{
+    kernel::clock::Clock,
+    pipeline::Pipeline,
+    tenant::{KeyHasher, KeyTable},
+    usage::Spool,
+};
+
+/// What the doors need.
+pub struct Doors {
+    pub pipeline: ArcSwap<Pipeline>,
+    pub keys: Arc<KeyTable>,
+    pub hasher: KeyHasher,
+    pub clock: Arc<dyn Clock>,
+    pub body_limit: usize,
+    pub body_timeout: Duration,
+    /// Renders `/metrics`.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Whether `/metrics` wants the operator's secret, and which it is.
+    pub operator: Option<crate::operator::OperatorSecret>,
+    pub spool: Arc<Spool>,
+    /// Whether the gateway takes no new work.
+    pub draining: AtomicBool,
+    /// Exchanges under way.
+    pub in_flight: Arc<AtomicUsize>,
+}
+
+impl Doors {
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Counts one exchange until the guard is dropped.
+    pub(crate) fn enter(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(&self.in_flight))
+    }
+}
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Doors").finish_non_exhaustive()
+    }
+}
+
+/// One exchange under way.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A listening server.
+#[derive(Debug)]
+pub struct Running {
+    pub address: SocketAddr,
+    pub handle: ServerHandle,
+}
+
+/// Listens. The returned future serves until the handle stops it; it must be run by the caller.
+///
+/// Signals are the caller's: actix's own handling is off.
+pub fn listen(
+    doors: Arc<Doors>,
+    listener: TcpListener,
+    workers: usize,
+) -> std::io::Result<(Running, impl Future<Output = std::io::Result<()>>)> {
+    let address = listener.local_addr()?;
+    let data = web::Data::from(doors);
+    let server = HttpServer::new(move || {
+        App::new().app_data(data.clone()).default_service(web::to(inference::answer))
+    })
+    .workers(workers)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .client_request_timeout(Duration::from_secs(30))
+    .keep_alive(Duration::from_secs(75))
+    // Without it a client that leaves while we wait for its upstream is not noticed.
+    .h1_allow_half_closed(false)
+    .listen_auto_h2c(listener)?
+    .run();
+    let handle = server.handle();
+    Ok((Running { address, handle }, server))
+}

@@ -1,0 +1,62 @@
+//! The key a caller shows: in any of the forms, on any path.
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+
+/// Finds the key: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `?key=`, in this order.
+pub fn key(headers: &HeaderMap, query: &str) -> Option<String> {
+    bearer(headers)
+        .or_else(|| header(headers, "x-api-key"))
+        .or_else(|| header(headers, "x-goog-api-key"))
+        .or_else(|| parameter(query))
+}
+
+/// Whether the caller writes as Anthropic's clients do.
+pub fn is_anthropic(headers: &HeaderMap) -> bool {
+    headers.contains_key("anthropic-version")
+        || (headers.contains_key("x-api-key") && !headers.contains_key(AUTHORIZATION))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = text.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !key.trim().is_empty()).then(|| key.trim().to_owned())
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let text = headers.get(name)?.to_str().ok()?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn parameter(query: &str) -> Option<String> {
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, value)| name == "key" && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers
+    }
+
+    #[test]
+    fn a_key_is_found_in_every_form() {
+        assert_eq!(key(&headers("authorization", "Bearer abc"), "").as_deref(), Some("abc"));
+        assert_eq!(key(&headers("authorization", "bearer  abc "), "").as_deref(), Some("abc"));
+        assert_eq!(key(&headers("x-api-key", "abc"), "").as_deref(), Some("abc"));
+        assert_eq!(key(&headers("x-goog-api-key", "abc"), "").as_deref(), Some("abc"));
+        assert_eq!(key(&HeaderMap::new(), "alt=sse&key=a%2Bc").as_deref(), Some("a+c"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_none() {
+        assert_eq!(key(&headers("authorization", "Basic abc"), ""), None);
+        assert_eq!(key(&headers("authorization", "Bearer "), "key="), None);
+    }
+}

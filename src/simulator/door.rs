@@ -1,0 +1,284 @@
+//! HTTP: which path leads where, who is let in.
+
+use std::collections::BTreeMap;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header::HeaderMap},
+    web::{Data, Payload},
+};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use crate::simulator::{
+    anthropic, bench,
+    delivery::Delivery,
+    log::{Entry, Outcome},
+    openai,
+    rule::Sight,
+    scenario::{Dialect, ErrorReply},
+    stage::{Played, Stage, fail, now, vendor},
+    vendor::{Call, Vendor},
+};
+
+/// Largest body taken, in bytes.
+const LARGEST_BODY: usize = 64 << 20;
+
+/// Where a path leads, whatever stands before it.
+enum Place<'a> {
+    Sim(&'a str),
+    Inference { dialect: Dialect, counts: bool },
+    Models,
+    Model(&'a str),
+    Nowhere,
+}
+
+fn place(path: &str) -> Place<'_> {
+    if let Some(rest) = path.strip_prefix("/_sim/") {
+        return Place::Sim(rest);
+    }
+    let (messages, chat) = (Dialect::AnthropicMessages, Dialect::OpenaiChat);
+    match path.trim_end_matches('/') {
+        it if it.ends_with("/chat/completions") => Place::Inference { dialect: chat, counts: false },
+        it if it.ends_with("/messages/count_tokens") => Place::Inference { dialect: messages, counts: true },
+        it if it.ends_with("/messages") => Place::Inference { dialect: messages, counts: false },
+        it if it.ends_with("/models") => Place::Models,
+        it => it.split_once("/models/").map_or(Place::Nowhere, |(_, name)| Place::Model(name)),
+    }
+}
+
+/// Answers every request.
+pub(super) async fn answer(request: HttpRequest, payload: Payload, stage: Data<Stage>) -> HttpResponse {
+    match place(request.path()) {
+        Place::Sim(rest) => sim(&request, rest, &stage),
+        Place::Inference { dialect, counts } if request.method() == Method::POST => {
+            let Ok(body) = read(payload).await else { return HttpResponse::PayloadTooLarge().finish() };
+            infer(&request, vendor(dialect), counts, body, &stage).await
+        }
+        Place::Models if request.method() == Method::GET => models(&request, None, &stage),
+        Place::Model(name) if request.method() == Method::GET => models(&request, Some(name), &stage),
+        Place::Inference { .. } | Place::Models | Place::Model(_) => refuse(405, &request),
+        Place::Nowhere => refuse(404, &request),
+    }
+}
+
+async fn read(mut payload: Payload) -> Result<Bytes, ()> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| ())?;
+        if body.len() + piece.len() > LARGEST_BODY {
+            return Err(());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+async fn infer(
+    request: &HttpRequest,
+    vendor: &'static Vendor,
+    counts: bool,
+    bytes: Bytes,
+    stage: &Stage,
+) -> HttpResponse {
+    let seq = stage.next_seq();
+    let serial = stage.serial(seq);
+    let credential = credential(request.headers(), vendor.dialect);
+    let mut entry = entry(request, vendor, seq, &credential);
+    if let Some(prepared) = stage.bench.as_ref().filter(|_| !counts) {
+        entry.model = bench::model(&bytes).to_owned();
+        entry.streamed = bench::is_streamed(&bytes);
+        // Hundreds of thousands of these must fit into memory.
+        entry.headers.retain(|(name, _)| name.starts_with("x-"));
+        let delivery = if credential.is_empty() {
+            unauthorized(vendor, &serial)
+        } else {
+            entry.usage = Some(bench::USAGE);
+            entry.answer_id = Some(format!("{}{serial}", vendor.id_prefix));
+            prepared.answer(vendor.dialect, entry.streamed, &serial)
+        };
+        entry.status = delivery.status;
+        return signed(delivery, vendor, &serial).send(stage.log.open(entry, &bytes)).await;
+    }
+
+    let parsed: Option<Value> = serde_json::from_slice(&bytes).ok();
+    let body = parsed.as_ref().unwrap_or(&Value::Null);
+    let ask = (vendor.read)(body);
+    entry.model.clone_from(&ask.model);
+    entry.streamed = ask.stream;
+    let header = |name: &str| request.headers().get(name)?.to_str().ok().map(String::from);
+    let text = String::from_utf8_lossy(&bytes);
+    let (place, rule) = stage.rule_for(&Sight {
+        dialect: vendor.dialect,
+        path: request.path(),
+        credential: &credential,
+        header: &header,
+        text: &text,
+        body,
+        ask: &ask,
+    });
+    entry.rule.clone_from(&rule.name);
+    let ticket = stage.log.open(entry, &bytes);
+
+    let known = stage.scenario.keys.is_empty() || stage.scenario.keys.contains(&credential);
+    let delivery = if credential.is_empty() || !known {
+        unauthorized(vendor, &serial)
+    } else if parsed.is_none() && rule.strict.unwrap_or(stage.scenario.strict) {
+        fail(vendor, &error(400, "we could not parse the JSON body of your request"), &serial)
+    } else {
+        let call = Call { headers: request.headers(), query: request.query_string(), counts };
+        let credential = &credential;
+        stage.play(&Played {
+            vendor,
+            place,
+            rule,
+            ask: &ask,
+            body,
+            call,
+            credential,
+            serial: &serial,
+            ticket: &ticket,
+        })
+    };
+    ticket.note(|it| it.status = delivery.status);
+    signed(delivery, vendor, &serial).send(ticket).await
+}
+
+fn entry(request: &HttpRequest, vendor: &Vendor, seq: u64, credential: &str) -> Entry {
+    Entry {
+        seq,
+        at: now(),
+        dialect: vendor.dialect,
+        path: request.path().to_owned(),
+        model: String::new(),
+        credential: last_four(credential),
+        headers: shown_headers(request.headers()),
+        rule: String::new(),
+        status: 0,
+        streamed: false,
+        outcome: Outcome::Open,
+        usage: None,
+        answer_id: None,
+        body: None,
+    }
+}
+
+fn unauthorized(vendor: &Vendor, serial: &str) -> Delivery {
+    let mut error = error(401, "");
+    error.message = None;
+    fail(vendor, &error, serial)
+}
+
+/// Adds the request's id.
+fn signed(mut delivery: Delivery, vendor: &Vendor, serial: &str) -> Delivery {
+    delivery.headers.push((vendor.request_id_header.to_owned(), format!("req_{serial}")));
+    delivery
+}
+
+fn error(status: u16, message: &str) -> ErrorReply {
+    ErrorReply {
+        status,
+        kind: None,
+        code: None,
+        param: None,
+        message: Some(message.to_owned()),
+        retry_after: None,
+    }
+}
+
+/// The API key presented, or nothing.
+fn credential(headers: &HeaderMap, dialect: Dialect) -> String {
+    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+    let bearer = header("authorization").and_then(|it| it.strip_prefix("Bearer "));
+    let key = match dialect {
+        Dialect::OpenaiChat => bearer,
+        Dialect::AnthropicMessages => header("x-api-key").or(bearer),
+    };
+    key.unwrap_or_default().trim().to_owned()
+}
+
+fn last_four(credential: &str) -> String {
+    let count = credential.chars().count();
+    credential.chars().skip(count.saturating_sub(4)).collect()
+}
+
+/// The headers worth a look: never one that carries a secret.
+fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let shown = |name: &str| {
+        (name.starts_with("x-") && name != "x-api-key" && name != "x-goog-api-key")
+            || name.starts_with("anthropic-")
+            || name.starts_with("openai-")
+            || ["user-agent", "accept", "accept-encoding", "content-type", "traceparent"].contains(&name)
+    };
+    let headers = headers.iter().filter(|(name, _)| shown(name.as_str()));
+    headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
+}
+
+/// Who asks for models: Anthropic's clients send their version.
+fn asker(request: &HttpRequest) -> Dialect {
+    let headers = request.headers();
+    let anthropic = headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
+    if anthropic { Dialect::AnthropicMessages } else { Dialect::OpenaiChat }
+}
+
+fn models(request: &HttpRequest, name: Option<&str>, stage: &Stage) -> HttpResponse {
+    let dialect = asker(request);
+    let key = credential(request.headers(), dialect);
+    if key.is_empty() || !(stage.scenario.keys.is_empty() || stage.scenario.keys.contains(&key)) {
+        return refuse(401, request);
+    }
+    let names = &stage.scenario.models;
+    let known = name.filter(|it| names.iter().any(|name| name == it));
+    let body = match (dialect, name, known) {
+        (Dialect::OpenaiChat, None, _) => openai::models(names),
+        (Dialect::AnthropicMessages, None, _) => anthropic::models(names),
+        (Dialect::OpenaiChat, _, Some(name)) => openai::model(name),
+        (Dialect::AnthropicMessages, _, Some(name)) => anthropic::model(name),
+        (_, Some(_), None) => return refuse(404, request),
+    };
+    HttpResponse::Ok().json(body)
+}
+
+fn refuse(status: u16, request: &HttpRequest) -> HttpResponse {
+    let dialect = asker(request);
+    let message = match status {
+        401 => None,
+        _ => Some(format!("{} {} leads nowhere", request.method(), request.path())),
+    };
+    let mut error = error(status, "");
+    error.message = message;
+    let body = (vendor(dialect).error)(&error, "req_none");
+    let status =
+        actix_web::http::StatusCode::from_u16(status).unwrap_or(actix_web::http::StatusCode::NOT_FOUND);
+    HttpResponse::build(status).content_type("application/json").body(body)
+}
+
+/// What the simulator says about itself.
+fn sim(request: &HttpRequest, rest: &str, stage: &Stage) -> HttpResponse {
+    let query = query(request.query_string());
+    let number = |name: &str| query.get(name).and_then(|it| it.parse::<u64>().ok());
+    match (request.method(), rest) {
+        (&Method::GET, "health") => HttpResponse::Ok().json(json!({"status": "ok"})),
+        (&Method::GET, "log") => {
+            let limit = number("limit").and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX);
+            HttpResponse::Ok().json(stage.log.since(number("since").unwrap_or(0), limit))
+        }
+        (&Method::DELETE, "log") => {
+            stage.forget();
+            HttpResponse::NoContent().finish()
+        }
+        (&Method::GET, _) => {
+            let seq = rest.strip_prefix("requests/").and_then(|it| it.parse().ok());
+            match seq.and_then(|it| stage.log.body(it)) {
+                Some(body) => HttpResponse::Ok().content_type("application/json").body(body),
+                None => HttpResponse::NotFound().json(json!({"error": "no such body; are bodies logged?"})),
+            }
+        }
+        _ => HttpResponse::MethodNotAllowed().finish(),
+    }
+}
+
+fn query(text: &str) -> BTreeMap<&str, &str> {
+    text.split('&').filter_map(|it| it.split_once('=')).collect()
+}

@@ -1,0 +1,158 @@
+//! An answer, before a dialect writes it.
+
+use crate::simulator::{
+    ask::{Ask, tokens},
+    scenario::{AnswerReply, Pace, Quirk, Tokens, ToolReply},
+};
+
+/// What is said, and how it ends.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub id: String,
+    pub model: String,
+    pub reasoning: Option<String>,
+    pub text: String,
+    pub refusal: Option<String>,
+    pub calls: Vec<Call>,
+    pub finish: Finish,
+    pub usage: Tokens,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub id: String,
+    pub name: String,
+    /// JSON text, unless the scenario wants otherwise.
+    pub arguments: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    Stop,
+    StopSequence(String),
+    Length,
+    Tools,
+    Refusal,
+    /// In the dialect's own words.
+    Said(String),
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'a> {
+    pub pace: &'a Pace,
+    pub quirks: &'a [Quirk],
+}
+
+impl Manner<'_> {
+    pub(super) fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+
+    /// Cuts `text` into deltas: as many as the pace says, else about twelve characters each.
+    pub(super) fn deltas<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let size = self.pace.chunks.map_or(12, |count| text.len().div_ceil(count.max(1)));
+        pieces(text, size.max(1))
+    }
+
+    pub(super) fn fragments<'t>(&self, arguments: &'t str) -> Vec<&'t str> {
+        if self.has(Quirk::WholeArguments) { vec![arguments] } else { pieces(arguments, 9) }
+    }
+}
+
+/// Pieces of at least `size` bytes, cut between characters.
+fn pieces(text: &str, size: usize) -> Vec<&str> {
+    let mut pieces = Vec::with_capacity(text.len() / size + 1);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(boundary(rest, size));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+fn boundary(text: &str, at: usize) -> usize {
+    (at.min(text.len())..=text.len()).find(|it| text.is_char_boundary(*it)).unwrap_or(text.len())
+}
+
+/// Builds the answer a scenario describes; `serial` makes its ids unlike any other's.
+pub(super) fn build(reply: &AnswerReply, ask: &Ask, serial: &str, manner: Manner<'_>) -> Answer {
+    let calls: Vec<Call> = reply
+        .tools
+        .iter()
+        .enumerate()
+        .map(|(number, tool)| Call {
+            id: tool.id.clone().unwrap_or_else(|| call_id(serial, number, manner)),
+            name: tool.name.clone(),
+            arguments: arguments(tool, manner),
+        })
+        .collect();
+    let (text, cut) = cut(&reply.text.repeat(reply.repeat.unwrap_or(1)), ask);
+    let finish = match &reply.finish {
+        Some(said) => Finish::Said(said.clone()),
+        None if reply.refusal.is_some() => Finish::Refusal,
+        None if !calls.is_empty() => Finish::Tools,
+        None => cut,
+    };
+    let usage = reply.usage.unwrap_or_else(|| estimate(ask, reply, &text, &calls));
+    Answer {
+        id: serial.to_owned(),
+        model: ask.model.clone(),
+        reasoning: reply.reasoning.clone().filter(|_| ask.thinking || manner.has(Quirk::ReasoningContent)),
+        text,
+        refusal: reply.refusal.clone(),
+        calls,
+        finish,
+        usage,
+    }
+}
+
+fn call_id(serial: &str, number: usize, manner: Manner<'_>) -> String {
+    let number = if manner.has(Quirk::DuplicateIds) { 0 } else { number };
+    format!("call_{serial}_{number}")
+}
+
+fn arguments(tool: &ToolReply, manner: Manner<'_>) -> String {
+    match &tool.arguments_text {
+        Some(text) => text.clone(),
+        None if tool.arguments.is_null() && manner.has(Quirk::EmptyArguments) => String::new(),
+        None if tool.arguments.is_null() => "{}".into(),
+        None => tool.arguments.to_string(),
+    }
+}
+
+/// Obeys stop sequences and the token limit.
+fn cut(text: &str, ask: &Ask) -> (String, Finish) {
+    let stop = ask.stops.iter().filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min();
+    let (text, finish) = match stop {
+        Some((at, stop)) => (&text[..at], Finish::StopSequence(stop.clone())),
+        None => (text, Finish::Stop),
+    };
+    match ask.max_tokens {
+        Some(limit) if tokens(text.len()) > limit => {
+            let bytes = usize::try_from(limit).unwrap_or(usize::MAX).saturating_mul(4);
+            (text[..boundary(text, bytes)].to_owned(), Finish::Length)
+        }
+        _ => (text.to_owned(), finish),
+    }
+}
+
+/// Figures for an answer nobody gave figures for: a part of the prompt counts as cached so that the arithmetic is tested.
+fn estimate(ask: &Ask, reply: &AnswerReply, text: &str, calls: &[Call]) -> Tokens {
+    let cached = match ask.dialect {
+        crate::simulator::scenario::Dialect::OpenaiChat => ask.prompt_tokens / 4,
+        crate::simulator::scenario::Dialect::AnthropicMessages if ask.cache_marks => ask.prompt_tokens / 4,
+        crate::simulator::scenario::Dialect::AnthropicMessages => 0,
+    };
+    let cache_write = if ask.cache_marks { ask.prompt_tokens / 8 } else { 0 };
+    let reasoning = if ask.thinking { reply.reasoning.as_ref().map_or(0, |it| tokens(it.len())) } else { 0 };
+    let said: usize = text.len() + calls.iter().map(|it| it.name.len() + it.arguments.len()).sum::<usize>();
+    Tokens {
+        input: ask.prompt_tokens - cached - cache_write,
+        cached,
+        cache_write,
+        output: (tokens(said) + reasoning).max(1),
+        reasoning,
+    }
+}

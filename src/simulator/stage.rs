@@ -1,0 +1,256 @@
+//! What a running simulator remembers, and which answer a request gets.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use memchr::memmem;
+use serde_json::{Value, json};
+
+use crate::simulator::{
+    anthropic,
+    ask::Ask,
+    bench::{self, Prepared},
+    delivery::{Body, Delivery},
+    echo,
+    log::{Log, Ticket},
+    openai,
+    quota::{Allowance, Quotas},
+    reply::{self, Manner},
+    rule::{Sight, is_lucky},
+    scenario::{AnswerReply, Dialect, ErrorReply, FaultKind, Quirk, Raw, Reply, Rule, Scenario},
+    vendor::{Call, Complaint, Vendor},
+};
+
+pub(super) struct Stage {
+    pub scenario: Scenario,
+    pub log: Arc<Log>,
+    pub bench: Option<Prepared>,
+    quotas: Quotas,
+    /// How often each rule's `nth` and `probability` were asked.
+    counts: Vec<[AtomicU64; 2]>,
+    serial: AtomicU64,
+    /// Tells the answers of one run from those of another.
+    boot: u64,
+    default_rule: Rule,
+}
+
+impl Stage {
+    pub(super) fn new(scenario: Scenario) -> Self {
+        let counts = scenario.rules.iter().map(|_| <[AtomicU64; 2]>::default()).collect();
+        Self {
+            log: Log::new(scenario.log.clone()),
+            bench: scenario.bench.clone().map(|it| Prepared::new(it, bench_answer)),
+            quotas: Quotas::default(),
+            counts,
+            serial: AtomicU64::new(1),
+            boot: now() & 0xFFFF_FFFF,
+            default_rule: Rule { name: "echo".into(), ..Rule::default() },
+            scenario,
+        }
+    }
+
+    pub(super) fn next_seq(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What makes the ids of the answer to request `seq` unlike any other's.
+    pub(super) fn serial(&self, seq: u64) -> String {
+        format!("sim{:x}x{seq:x}", self.boot)
+    }
+
+    /// Forgets the log, the counts and the quotas: a test starts afresh.
+    pub(super) fn forget(&self) {
+        self.log.clear();
+        self.quotas.forget();
+        for count in self.counts.iter().flatten() {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The first rule that fits, with its place.
+    pub(super) fn rule_for(&self, sight: &Sight<'_>) -> (usize, &Rule) {
+        let rules = self.scenario.rules.iter().enumerate();
+        rules
+            .into_iter()
+            .find(|(place, rule)| self.is_for(*place, rule, sight))
+            .unwrap_or((usize::MAX, &self.default_rule))
+    }
+
+    fn is_for(&self, place: usize, rule: &Rule, sight: &Sight<'_>) -> bool {
+        let count = |which: usize| self.counts[place][which].fetch_add(1, Ordering::Relaxed) + 1;
+        rule.when.fits(sight)
+            && rule.when.nth.as_ref().is_none_or(|nth| nth.is_meant(count(0)))
+            && rule.when.probability.is_none_or(|it| is_lucky(self.scenario.seed, place, count(1), it))
+    }
+
+    /// Plays one request that was let in.
+    pub(super) fn play(&self, request: &Played<'_>) -> Delivery {
+        let Played { vendor, rule, ask, .. } = request;
+        let allowance = rule
+            .quota
+            .as_ref()
+            .map(|it| self.quotas.take(request.place, it, request.credential, Instant::now()));
+        let mut delivery = match allowance.as_ref().and_then(|it| it.retry_after) {
+            Some(wait) => exceeded(request, wait),
+            None => self.reply(request),
+        };
+        delivery.headers.extend(allowance.iter().flat_map(|it: &Allowance| (vendor.rate_headers)(it)));
+        delivery.headers.extend(rule.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if let Some(fault) = rule.fault.as_ref().filter(|it| ask.stream || it.kind != FaultKind::Error) {
+            delivery.break_off(fault, vendor);
+        }
+        delivery.set_pace(&rule.pace);
+        delivery.delay = rule.delay.clone();
+        delivery
+    }
+
+    fn reply(&self, request: &Played<'_>) -> Delivery {
+        let strict = request.rule.strict.unwrap_or(self.scenario.strict);
+        if strict && let Err(complaint) = (request.vendor.judge)(request.body, request.call) {
+            return complained(request, complaint);
+        }
+        match &request.rule.reply {
+            _ if request.call.counts && !matches!(request.rule.reply, Reply::Error(_) | Reply::Hang) => {
+                counted(request.ask)
+            }
+            Reply::Echo => answered(request, &echo::answer(request.ask)),
+            Reply::Answer(reply) => answered(request, reply),
+            Reply::Turns(turns) => answered(request, &turn(turns, request.ask)),
+            Reply::Error(error) => failed(request, error),
+            Reply::Raw(raw) => played_back(raw),
+            Reply::Hang => Delivery::never(),
+        }
+    }
+}
+
+/// One request, with the rule that answers it.
+pub(super) struct Played<'a> {
+    pub vendor: &'static Vendor,
+    pub place: usize,
+    pub rule: &'a Rule,
+    pub ask: &'a Ask,
+    pub body: &'a Value,
+    pub call: Call<'a>,
+    pub credential: &'a str,
+    pub serial: &'a str,
+    pub ticket: &'a Ticket,
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(super) fn vendor(dialect: Dialect) -> &'static Vendor {
+    match dialect {
+        Dialect::OpenaiChat => &openai::VENDOR,
+        Dialect::AnthropicMessages => &anthropic::VENDOR,
+    }
+}
+
+/// An error in the vendor's shape.
+pub(super) fn fail(vendor: &Vendor, error: &ErrorReply, serial: &str) -> Delivery {
+    let mut delivery =
+        Delivery::whole(error.status, "application/json", (vendor.error)(error, &format!("req_{serial}")));
+    if let Some(wait) = error.retry_after {
+        delivery.headers.push(("retry-after".into(), wait.as_secs_f64().ceil().to_string()));
+    }
+    delivery
+}
+
+fn failed(request: &Played<'_>, error: &ErrorReply) -> Delivery {
+    fail(request.vendor, error, request.serial)
+}
+
+fn exceeded(request: &Played<'_>, wait: Duration) -> Delivery {
+    let error = ErrorReply {
+        status: 429,
+        kind: None,
+        code: None,
+        param: None,
+        message: None,
+        retry_after: Some(wait.max(Duration::from_millis(1))),
+    };
+    failed(request, &error)
+}
+
+fn complained(request: &Played<'_>, complaint: Complaint) -> Delivery {
+    request.ticket.note(|it| it.rule = format!("refused: {}", complaint.message));
+    let error = ErrorReply {
+        status: 400,
+        kind: None,
+        code: None,
+        param: Some(complaint.at).filter(|it| !it.is_empty()),
+        message: Some(complaint.message),
+        retry_after: None,
+    };
+    failed(request, &error)
+}
+
+fn counted(ask: &Ask) -> Delivery {
+    Delivery::whole(200, "application/json", anthropic::count(ask.prompt_tokens).to_string())
+}
+
+/// The turn the conversation has come to. A side request that declares none of the tools gets plain words.
+fn turn<'a>(turns: &'a [AnswerReply], ask: &Ask) -> Cow<'a, AnswerReply> {
+    let Some(turn) = turns.get(ask.rounds).or(turns.last()) else { return Cow::Owned(echo::answer(ask)) };
+    let possible = turn.tools.iter().all(|it| ask.tools.iter().any(|tool| tool.name == it.name));
+    if possible { Cow::Borrowed(turn) } else { Cow::Owned(echo::answer(ask)) }
+}
+
+fn answered(request: &Played<'_>, reply: &AnswerReply) -> Delivery {
+    let Played { vendor, rule, ask, serial, .. } = request;
+    let manner = Manner { pace: &rule.pace, quirks: &rule.quirks };
+    let answer = reply::build(reply, ask, serial, manner);
+    request.ticket.note(|it| {
+        it.usage = Some(answer.usage);
+        it.answer_id = Some(format!("{}{serial}", vendor.id_prefix));
+    });
+    if ask.stream && !manner.has(Quirk::WholeForStream) {
+        Delivery::stream((vendor.frames)(&answer, ask, manner))
+    } else {
+        Delivery::whole(200, "application/json", (vendor.whole)(&answer, ask, manner))
+    }
+}
+
+/// Recorded bytes. A recorded stream travels event by event, so that pace and faults apply to it.
+fn played_back(raw: &Raw) -> Delivery {
+    let mut delivery = Delivery::whole(raw.status, &raw.content_type, raw.body.clone());
+    if raw.content_type.starts_with("text/event-stream") {
+        delivery.body = Body::Pieces(events(&raw.body));
+    }
+    delivery
+}
+
+/// The bytes, cut after each blank line.
+fn events(stream: &[u8]) -> Vec<Bytes> {
+    let mut events = Vec::new();
+    let mut rest = stream;
+    while let Some(at) = memmem::find(rest, b"\n\n") {
+        let (event, after) = rest.split_at(at + 2);
+        events.push(Bytes::copy_from_slice(event));
+        rest = after;
+    }
+    events.extend((!rest.is_empty()).then(|| Bytes::copy_from_slice(rest)));
+    events
+}
+
+fn bench_answer(dialect: Dialect, text: &str, id: &str, chunks: usize) -> (String, Vec<Bytes>) {
+    let vendor = vendor(dialect);
+    let body = json!({"model": "sim-bench", "stream": true, "stream_options": {"include_usage": true}});
+    let ask = (vendor.read)(&body);
+    let pace = crate::simulator::scenario::Pace { chunks: Some(chunks), ..Default::default() };
+    let manner = Manner { pace: &pace, quirks: &[] };
+    let reply = AnswerReply { text: text.to_owned(), usage: Some(bench::USAGE), ..AnswerReply::default() };
+    let answer = reply::build(&reply, &ask, id, manner);
+    ((vendor.whole)(&answer, &ask, manner), (vendor.frames)(&answer, &ask, manner))
+}

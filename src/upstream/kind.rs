@@ -1,0 +1,125 @@
+//! What makes one provider's interface differ from another's: a value made of parts, not a class.
+
+use crate::{catalog::UpstreamModel, dialect::DialectId};
+
+use super::{
+    limits::LimitParser,
+    transport::HttpMode,
+    verdict::{Failure, Fault},
+};
+
+/// How a provider is called, and what its failures mean.
+#[derive(Debug)]
+pub struct UpstreamKind {
+    /// The name in configuration (`kind: openai`).
+    pub name: &'static str,
+    /// `gen_ai.provider.name` of OpenTelemetry.
+    pub provider: &'static str,
+    /// Absent: the operator must say where.
+    pub default_base_url: Option<&'static str>,
+    pub version: Version,
+    pub paths: Paths,
+    pub dialect: fn(&UpstreamModel) -> DialectId,
+    pub envelope: Envelope,
+    pub framing: Framing,
+    /// Sent with every call.
+    pub headers: &'static [(&'static str, &'static str)],
+    pub auth: AuthScheme,
+    pub limits: LimitParser,
+    pub judge: fn(&Failure) -> Fault,
+    /// Headers of the client that are sent on, lower case.
+    pub client_headers: &'static [&'static str],
+    /// Headers of the answer that are given to the client, lower case; a trailing `*` stands for any ending.
+    pub reply_headers: &'static [&'static str],
+    /// The header in which the upstream takes an id of ours, for its support to find the call by.
+    pub attempt_header: Option<&'static str>,
+    pub http: HttpMode,
+    pub policy: PolicyClass,
+}
+
+impl UpstreamKind {
+    /// The path of an operation below the base URL, if the upstream has it. `{model}` stands for the model.
+    pub fn path(&self, operation: Operation) -> Option<&'static str> {
+        match operation {
+            Operation::Generate => Some(self.paths.generate),
+            Operation::CountTokens => self.paths.count_tokens,
+            Operation::Models => self.paths.models,
+        }
+    }
+
+    /// Whether it can be called without a secret.
+    pub fn is_keyless(&self) -> bool {
+        matches!(self.auth, AuthScheme::BearerIfAny | AuthScheme::None)
+    }
+}
+
+/// What is asked of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Generate,
+    CountTokens,
+    Models,
+}
+
+impl Operation {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::CountTokens => "count_tokens",
+            Self::Models => "models",
+        }
+    }
+}
+
+/// Where each operation lives, without the version; absent: the upstream does not have it.
+#[derive(Debug, Clone, Copy)]
+pub struct Paths {
+    pub generate: &'static str,
+    pub count_tokens: Option<&'static str>,
+    pub models: Option<&'static str>,
+}
+
+/// Who says the version in the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Added to a base URL without a path; any other base is taken as it stands (`…/api/paas/v4`).
+    IfBare(&'static str),
+    /// Added unless the base URL already ends in a version.
+    IfMissing(&'static str),
+}
+
+/// How the secret is put on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// The same, and nothing if the secret is empty: a server of one's own.
+    BearerIfAny,
+    /// A header of that name.
+    Header(&'static str),
+    /// `x-api-key`, or `Authorization: Bearer` for a token made by a login (`sk-ant-oat…`).
+    AnthropicAuto,
+    None,
+}
+
+/// What is wrapped around the dialect's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    Plain,
+}
+
+/// How a stream is cut into frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events; the dialect knows the end.
+    Sse,
+}
+
+/// What the provider's terms say about sharing a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyClass {
+    /// Made for programs.
+    Official,
+    /// Made for programs, and for its holder alone.
+    Scoped,
+}

@@ -1,0 +1,51 @@
+//! OpenAI's own API, called with an API key.
+
+use crate::{
+    dialect::DialectId,
+    upstream::{
+        kind::{AuthScheme, Envelope, Framing, Paths, PolicyClass, UpstreamKind, Version},
+        limits::LimitParser,
+        transport::HttpMode,
+        verdict::Fault,
+    },
+};
+
+/// Headers of a client that OpenAI's interface documents and that are the client's to set.
+pub(super) const CLIENT_HEADERS: &[&str] = &["openai-beta", "idempotency-key"];
+
+/// Headers of an answer that concern the caller.
+pub(super) const REPLY_HEADERS: &[&str] = &[
+    "x-ratelimit-*",
+    "ratelimit-*",
+    "retry-after",
+    "retry-after-ms",
+    "x-request-id",
+    "openai-processing-ms",
+    "openai-version",
+    "openai-model",
+    "x-should-retry",
+];
+
+pub static OPENAI: UpstreamKind = UpstreamKind {
+    name: "openai",
+    provider: "openai",
+    default_base_url: Some("https://api.openai.com/v1"),
+    version: Version::IfBare("/v1"),
+    paths: PATHS,
+    dialect: |_| DialectId::OpenaiChat,
+    envelope: Envelope::Plain,
+    framing: Framing::Sse,
+    headers: &[],
+    auth: AuthScheme::Bearer,
+    limits: LimitParser::OpenAi,
+    judge: Fault::of,
+    client_headers: CLIENT_HEADERS,
+    reply_headers: REPLY_HEADERS,
+    attempt_header: Some("x-client-request-id"),
+    http: HttpMode::Auto,
+    policy: PolicyClass::Official,
+};
+
+/// Chat Completions has no way to count tokens.
+pub(super) const PATHS: Paths =
+    Paths { generate: "/chat/completions", count_tokens: None, models: Some("/models") };

@@ -1,0 +1,73 @@
+"""Which gateway the suites talk to, and which upstream dialect each test reaches.
+
+DRAGOMAN_URL     base URL without `/v1`
+DRAGOMAN_KEY     a tenant key
+MODEL_CHAT       a model name that leads to a Chat Completions upstream; with `-usage`, `-cut`, … added, to its plays
+MODEL_MESSAGES   the same for a Messages upstream
+DRAGOMAN_DIRECT  set when DRAGOMAN_URL is the simulator itself: only pairs of the same dialect can run
+"""
+
+import os
+
+import anthropic
+import openai
+import pytest
+
+URL = os.environ.get("DRAGOMAN_URL", "http://127.0.0.1:8317").rstrip("/")
+KEY = os.environ.get("DRAGOMAN_KEY", "sk-none")
+DIRECT = bool(os.environ.get("DRAGOMAN_DIRECT"))
+MODELS = {
+    "chat": os.environ.get("MODEL_CHAT", "chat-sim"),
+    "messages": os.environ.get("MODEL_MESSAGES", "messages-sim"),
+}
+OWN_UPSTREAM = {"test_openai": "chat", "test_anthropic": "messages"}
+
+# A red pixel.
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIwDiqkL4KAcT9"
+    "GO0U4BxoAAAAAElFTkSuQmCC"
+)
+
+
+class Upstream(str):
+    """The upstream's dialect, `chat` or `messages`."""
+
+    def model(self, play=None):
+        return MODELS[self] + (f"-{play}" if play else "")
+
+
+def pytest_generate_tests(metafunc):
+    if "upstream" in metafunc.fixturenames:
+        own = OWN_UPSTREAM[metafunc.module.__name__]
+        reached = [own] if DIRECT else ["chat", "messages"]
+        metafunc.parametrize("upstream", [Upstream(it) for it in reached], ids=[f"to-{it}" for it in reached])
+    if "streamed" in metafunc.fixturenames:
+        metafunc.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if DIRECT and item.get_closest_marker("gateway_only"):
+            item.add_marker(pytest.mark.skip(reason="the simulator does not repair what a gateway must"))
+        if not DIRECT and item.get_closest_marker("direct_only"):
+            item.add_marker(pytest.mark.skip(reason="a judgement of the simulator's"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "gateway_only: asks more than an upstream gives")
+    config.addinivalue_line("markers", "direct_only: asks the simulator about itself")
+
+
+@pytest.fixture(scope="session")
+def openai_client():
+    return openai.OpenAI(base_url=f"{URL}/v1", api_key=KEY, max_retries=0, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def anthropic_client():
+    return anthropic.Anthropic(base_url=URL, api_key=KEY, max_retries=0, timeout=60)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
