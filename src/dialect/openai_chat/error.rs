@@ -108,21 +108,12 @@ fn param(pointer: &str) -> Option<String> {
 
 /// Reads an upstream's error by its shape. Whatever the body is, there is an answer.
 pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
-    let fallback = || WireError {
-        kind: kind_of(status.as_u16(), None, None, ""),
-        message: excerpt(status, body),
-        error_type: None,
-        code: None,
-        param: None,
-    };
-    match serde_json::from_slice::<Value>(body) {
-        Ok(value) => read(status.as_u16(), &value).unwrap_or_else(fallback),
-        Err(_) => {
-            let mut error = fallback();
-            error.kind = kind_of(status.as_u16(), None, None, &error.message);
-            error
-        }
-    }
+    let read = serde_json::from_slice(body).ok().and_then(|it| read(status.as_u16(), &it));
+    read.unwrap_or_else(|| {
+        let message = excerpt(status, body);
+        let kind = kind_of(status.as_u16(), None, None, &message);
+        WireError { kind, message, error_type: None, code: None, param: None }
+    })
 }
 
 /// The error an answer of status 200 holds, if it holds one.
