@@ -3,6 +3,8 @@
 
 mod credential;
 mod key;
+#[cfg(feature = "simulator")]
+mod load;
 mod report;
 #[cfg(feature = "simulator")]
 mod simulate;
@@ -14,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     app::{self, Foundation, Serve},
-    config::{Config, Environment, Source, load, schema},
+    config::{self, Config, Environment, Source, schema},
     telemetry::logs,
 };
 
@@ -96,6 +98,10 @@ enum Command {
     /// Play an upstream, for tests and demonstrations.
     #[cfg(feature = "simulator")]
     Simulate(simulate::SimulateArgs),
+    /// Put load on a server, for `scripts/bench`.
+    #[cfg(feature = "simulator")]
+    #[command(hide = true)]
+    Load(load::LoadArgs),
 }
 
 impl ConfigArgs {
@@ -109,7 +115,7 @@ impl ConfigArgs {
     }
 
     pub(crate) fn load(&self) -> anyhow::Result<Config> {
-        let mut config = load(&self.source(), &Environment::of_process())?;
+        let mut config = config::load(&self.source(), &Environment::of_process())?;
         if let Some(path) = &self.data_dir {
             config.data_dir.clone_from(path);
         }
@@ -159,6 +165,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Report { config, report } => report::run(&config, report).await?,
             #[cfg(feature = "simulator")]
             Command::Simulate(args) => simulate::run(args).await?,
+            #[cfg(feature = "simulator")]
+            Command::Load(args) => load::run(args).await?,
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -169,7 +177,7 @@ fn check(config: &ConfigArgs, print_schema: bool) -> ExitCode {
         println!("{:#}", schema());
         return ExitCode::SUCCESS;
     }
-    let faults = match load(&config.source(), &Environment::of_process()) {
+    let faults = match config::load(&config.source(), &Environment::of_process()) {
         Ok(config) => app::compile::faults(&config),
         Err(faults) => faults.0,
     };
@@ -177,6 +185,6 @@ fn check(config: &ConfigArgs, print_schema: bool) -> ExitCode {
         println!("the configuration is good");
         return ExitCode::SUCCESS;
     }
-    eprintln!("{}", crate::config::Faults(faults));
+    eprintln!("{}", config::Faults(faults));
     ExitCode::FAILURE
 }

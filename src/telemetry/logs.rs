@@ -1,5 +1,7 @@
 //! Structured logs on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How logs look.
@@ -15,12 +17,16 @@ pub enum Format {
 /// A second call changes nothing.
 pub fn start(format: Format, directives: &str) {
     // The database driver logs statements, some with values: only its warnings are wanted.
-    let filter = EnvFilter::try_new(format!("{directives},sqlx=warn,hyper=warn,h2=warn,actix_http=warn"))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!(
+        "{directives},sqlx=warn,hyper=warn,h2=warn,actix_http=warn,actix_server=warn"
+    ))
+    .unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let _ = match format {
         Format::Pretty => {
-            registry.with(fmt::layer().with_writer(std::io::stderr).with_target(false)).try_init()
+            let color = std::io::stderr().is_terminal();
+            let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(color);
+            registry.with(layer).try_init()
         }
         Format::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()

@@ -14,15 +14,15 @@ fn read(body: &Value) -> Result<ChatRequest, DecodeError> {
 }
 
 /// A request with one message, and `more`.
-fn with(more: Value) -> Value {
+fn with(more: impl Into<Value>) -> Value {
     let mut body =
         json!({"model": "claude-x", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]});
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().unwrap().extend(more.into().as_object().unwrap().clone());
     body
 }
 
-fn with_blocks(role: &str, blocks: Value) -> Value {
-    with(json!({"messages": [{"role": role, "content": blocks}]}))
+fn with_blocks(role: &str, blocks: impl Into<Value>) -> Value {
+    with(json!({"messages": [{"role": role, "content": blocks.into()}]}))
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn ec_001_a_request_of_claude_code_comes_out_as_it_came_in() {
                 {"type": "text", "text": "I read.", "citations": [{"type": "char_location", "cited_text": "x"}]},
                 {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
                 {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"encrypted_content": "e"}]},
-                {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"path": "a", "n": 12345678901234567890_u64},
+                {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"path": "a", "n": 12_345_678_901_234_567_890_u64},
                     "caller": {"type": "direct"}},
                 {"type": "tool_use", "id": "toolu_2", "name": "mcp__x__y", "input": {}}]},
             {"role": "user", "content": [

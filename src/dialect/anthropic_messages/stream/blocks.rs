@@ -76,7 +76,9 @@ impl Blocks {
                 self.open(index, BlockKind::Text, Kind::Text, events);
                 self.text(Some(index), first, events);
                 if let Some(Value::Array(citations)) = raw.remove("citations") {
-                    citations.into_iter().for_each(|it| self.cite(Some(index), it, events));
+                    for it in citations {
+                        self.cite(Some(index), it, events);
+                    }
                 }
             }
             "thinking" => {

@@ -65,12 +65,12 @@ fn start() -> Value {
         "usage": {"input_tokens": 25, "cache_read_input_tokens": 5, "output_tokens": 1}}})
 }
 
-fn open(index: u32, block: Value) -> Value {
-    json!({"type": "content_block_start", "index": index, "content_block": block})
+fn open(index: u32, block: impl Into<Value>) -> Value {
+    json!({"type": "content_block_start", "index": index, "content_block": block.into()})
 }
 
-fn delta(index: u32, delta: Value) -> Value {
-    json!({"type": "content_block_delta", "index": index, "delta": delta})
+fn delta(index: u32, delta: impl Into<Value>) -> Value {
+    json!({"type": "content_block_delta", "index": index, "delta": delta.into()})
 }
 
 fn close(index: u32) -> Value {
