@@ -2,4 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "`allow-unwrap-in-tests` does not reach helpers")]
 
 mod architecture;
+mod dialect;
 mod storage;
+mod support;

@@ -1,0 +1,7 @@
+//! What tests of several modules share.
+
+pub(crate) mod facts;
+pub(crate) mod fixtures;
+pub(crate) mod generate;
+pub(crate) mod grammar;
+pub(crate) mod trip;
