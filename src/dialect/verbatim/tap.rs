@@ -46,6 +46,13 @@ pub enum TapEnd {
     Errored(WireError),
 }
 
+/// Where an event went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Passed,
+    Withheld,
+}
+
 /// Passes a stream on, whole events at a time, and watches it.
 ///
 /// The bytes of an event that is not complete are held back, so that an error of our own can always follow well formed.
@@ -60,8 +67,8 @@ pub struct Tap {
     usage: Counted,
     /// Chat: choices that have begun and not ended, as far as frames tell without being read.
     unfinished: BTreeSet<u64>,
-    /// Whether what was passed on last ends in a CR, whose LF may come with the next chunk.
-    ends_in_cr: bool,
+    /// Which way the last event went, if the chunk ended with its last CR: the LF may come with the next.
+    cut_line_end: Option<Way>,
     /// Whether `[DONE]` or `message_stop` was seen.
     terminal: bool,
 }
@@ -77,7 +84,7 @@ impl Tap {
             seen: Tapped::default(),
             usage: Counted::new(dialect),
             unfinished: BTreeSet::new(),
-            ends_in_cr: false,
+            cut_line_end: None,
             terminal: false,
         }
     }
@@ -95,16 +102,20 @@ impl Tap {
     /// Reads on; what may be passed on is added to `out`. After an error the tap is of no more use.
     #[expect(clippy::needless_pass_by_value, reason = "what is passed on shares the chunk's memory")]
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameError> {
+        // The LF of a line end that the chunks cut in two goes the way of its CR.
+        let line_feed = usize::from(self.cut_line_end.is_some() && chunk.first() == Some(&b'\n'));
+        if line_feed > 0 && self.cut_line_end == Some(Way::Passed) {
+            out.push(chunk.slice(..line_feed));
+        }
+        if !chunk.is_empty() {
+            self.cut_line_end = None;
+        }
         if self.is_over() {
             return Ok(());
         }
         let mut ends = Vec::new();
         self.frames.push_each(&chunk, |frame, end| ends.push((frame, end)))?;
-        let (mut from, mut passed) = (0, 0);
-        if self.ends_in_cr && chunk.first() == Some(&b'\n') {
-            out.push(chunk.slice(0..1));
-            (from, passed) = (1, 1);
-        }
+        let (mut from, mut passed) = (line_feed, line_feed);
         for (frame, end) in ends {
             if self.is_over() {
                 break;
@@ -116,7 +127,9 @@ impl Tap {
             }
             passed = end;
         }
-        self.ends_in_cr = from < passed && passed == chunk.len() && chunk.ends_with(b"\r");
+        if passed > line_feed && passed == chunk.len() && chunk.ends_with(b"\r") {
+            self.cut_line_end = Some(if from < passed { Way::Passed } else { Way::Withheld });
+        }
         self.release(&chunk, from..passed, out);
         if !self.is_over() {
             self.held.extend_from_slice(&chunk[passed..]);
