@@ -65,7 +65,7 @@ impl Discovered {
                     models.insert(name.clone(), found);
                 }
                 Ok(None) | Err(_) => {
-                    tracing::debug!(upstream = %name, "This upstream did not list its models")
+                    tracing::debug!(upstream = %name, "This upstream did not list its models");
                 }
             }
         }

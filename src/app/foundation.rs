@@ -113,14 +113,10 @@ fn sealing_key(config: &Config) -> anyhow::Result<SealingKey> {
 
 async fn open_database(config: &Config) -> anyhow::Result<Database> {
     let options = DatabaseOptions::default();
-    match &config.database.url {
-        Some(secret) => {
-            let url = secret.read().map_err(anyhow::Error::msg).context("database.url")?;
-            Ok(Database::open(url.expose_secret(), &options).await?)
-        }
-        None => {
-            let path = config.data_dir.join("dragoman.db");
-            Ok(Database::open(&format!("sqlite://{}", path.display()), &options).await?)
-        }
+    if let Some(secret) = &config.database.url {
+        let url = secret.read().map_err(anyhow::Error::msg).context("database.url")?;
+        return Ok(Database::open(url.expose_secret(), &options).await?);
     }
+    let path = config.data_dir.join("dragoman.db");
+    Ok(Database::open(&format!("sqlite://{}", path.display()), &options).await?)
 }

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How often models are asked for again.
-const DISCOVER: Duration = Duration::from_secs(600);
+const DISCOVER: Duration = Duration::from_mins(10);
 /// How often it is written down when keys were last used.
 const TOUCH: Duration = Duration::from_secs(30);
 

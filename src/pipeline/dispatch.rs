@@ -60,7 +60,7 @@ impl Pipeline {
         target: &Target,
         tries: &mut Tries,
     ) -> Result<Option<Reply>, Enough> {
-        let session = self.session(inbound);
+        let session = session(inbound);
         let mut tried: Vec<CredentialId> = Vec::new();
         loop {
             if self.is_enough(tries) {
@@ -98,14 +98,14 @@ impl Pipeline {
             || (tries.trail.attempts > 0 && tries.began.elapsed() >= self.bounds.max_wait)
             || self.stop.is_cancelled()
     }
+}
 
-    /// What keeps a conversation with one credential: inside its tenant and key, never across.
-    fn session(&self, inbound: &Inbound) -> Option<String> {
-        let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
-            .iter()
-            .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
-        Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
-    }
+/// What keeps a conversation with one credential: inside its tenant and key, never across.
+fn session(inbound: &Inbound) -> Option<String> {
+    let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
+        .iter()
+        .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
+    Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
 }
 
 /// No further target will be tried.
