@@ -88,7 +88,7 @@ impl std::fmt::Debug for Foundation {
 }
 
 /// Makes the data directory, for its owner alone.
-fn prepare_directory(path: &Path) -> anyhow::Result<()> {
+pub(super) fn prepare_directory(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return Ok(());

@@ -5,3 +5,4 @@ mod architecture;
 mod dialect;
 mod storage;
 mod support;
+mod trip;

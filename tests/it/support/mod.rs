@@ -2,6 +2,8 @@
 
 pub(crate) mod facts;
 pub(crate) mod fixtures;
+pub(crate) mod gateway;
 pub(crate) mod generate;
 pub(crate) mod grammar;
+pub(crate) mod http;
 pub(crate) mod trip;
