@@ -62,6 +62,14 @@ pub struct Tap {
     unfinished: BTreeSet<u64>,
     /// Whether `[DONE]` or `message_stop` was seen.
     terminal: bool,
+    /// What became of the last event, if the last chunk ended between its CR and an LF.
+    cut_end: Option<CutEnd>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum CutEnd {
+    Passed,
+    Withheld,
 }
 
 impl Tap {
@@ -76,6 +84,7 @@ impl Tap {
             usage: Counted::new(dialect),
             unfinished: BTreeSet::new(),
             terminal: false,
+            cut_end: None,
         }
     }
 
@@ -92,17 +101,28 @@ impl Tap {
     /// Reads on; what may be passed on is added to `out`. After an error the tap is of no more use.
     #[expect(clippy::needless_pass_by_value, reason = "what is passed on shares the chunk's memory")]
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameError> {
-        if self.is_over() {
+        if chunk.is_empty() {
             return Ok(());
         }
+        let line_feed = usize::from(chunk[0] == b'\n');
+        let (mut from, mut passed) = match self.cut_end.take() {
+            Some(CutEnd::Passed) => (0, line_feed),
+            Some(CutEnd::Withheld) => (line_feed, line_feed),
+            None => (0, 0),
+        };
+        if self.is_over() {
+            self.release(&chunk, from..passed, out);
+            return Ok(());
+        }
+        let mut last = CutEnd::Passed;
         let mut ends = Vec::new();
         self.frames.push_each(&chunk, |frame, end| ends.push((frame, end)))?;
-        let (mut from, mut passed) = (0, 0);
         for (frame, end) in ends {
             if self.is_over() {
                 break;
             }
             let withheld = frame.is_some_and(|it| self.watch(&it));
+            last = if withheld { CutEnd::Withheld } else { CutEnd::Passed };
             if withheld {
                 self.release_or_drop(&chunk, from..passed, out);
                 from = end;
@@ -110,6 +130,8 @@ impl Tap {
             passed = end;
         }
         self.release(&chunk, from..passed, out);
+        let at_end = passed == chunk.len() && self.held.is_empty();
+        self.cut_end = Some(last).filter(|_| at_end && self.frames.is_after_cr());
         if !self.is_over() {
             self.held.extend_from_slice(&chunk[passed..]);
         }
