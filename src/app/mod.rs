@@ -5,8 +5,10 @@ pub mod declared;
 pub mod demo;
 pub mod discovery;
 pub mod foundation;
+pub mod gateway;
 pub mod reload;
 pub mod serve;
 
 pub use foundation::Foundation;
+pub use gateway::{Gateway, Surroundings};
 pub use serve::{Serve, serve};

@@ -117,7 +117,7 @@ pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
 }
 
 /// The error an answer of status 200 holds, if it holds one.
-pub(super) fn told(fields: &Map<String, Value>) -> Option<WireError> {
+pub(in crate::dialect) fn told(fields: &Map<String, Value>) -> Option<WireError> {
     let error = match fields.get("error") {
         Some(Value::Null | Value::Bool(false)) | None => None,
         Some(Value::String(text)) if text.is_empty() => None,
@@ -229,21 +229,25 @@ fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &
         }
         429 => ErrorKind::RateLimited,
         503 | 529 => ErrorKind::Overloaded,
-        0..=399 => kind_of_type(error_type.or(code).unwrap_or_default()),
+        0..=399 => [code, error_type]
+            .into_iter()
+            .flatten()
+            .find_map(kind_of_word)
+            .unwrap_or(ErrorKind::UpstreamFailed),
         _ => ErrorKind::UpstreamFailed,
     }
 }
 
-/// In a stream there is no status: the `type` must do.
-fn kind_of_type(word: &str) -> ErrorKind {
-    match word {
+/// In a stream there is no status: the `code` must do, or the `type`.
+fn kind_of_word(word: &str) -> Option<ErrorKind> {
+    Some(match word {
         "invalid_request_error" | "BadRequestError" => ErrorKind::BadRequest,
         "authentication_error" | "permission_error" | "invalid_api_key" => ErrorKind::UpstreamRefused,
         "rate_limit_error" | "rate_limit_exceeded" | "requests" | "tokens" => ErrorKind::RateLimited,
         "overloaded_error" | "overloaded" | "server_is_overloaded" => ErrorKind::Overloaded,
         "timeout" | "timeout_error" => ErrorKind::Timeout,
-        _ => ErrorKind::UpstreamFailed,
-    }
+        _ => return None,
+    })
 }
 
 /// How upstreams say that the prompt is longer than the model's window.

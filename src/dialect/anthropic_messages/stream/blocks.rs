@@ -38,7 +38,7 @@ enum Kind {
     Thinking {
         signature: String,
     },
-    /// `whole`: the input that came with the start (clones), until a delta says it again.
+    /// `whole`: the input that came with the start (`{}`, or all of it from clones), until a delta says it again.
     Tool {
         whole: Option<String>,
     },
@@ -117,8 +117,11 @@ impl Blocks {
             Callee::Custom(name) => (name, true),
         };
         self.called = true;
-        let kind =
-            if custom { Kind::Custom { arguments: whole.unwrap_or_default() } } else { Kind::Tool { whole } };
+        let kind = if custom {
+            Kind::Custom { arguments: whole.unwrap_or_default() }
+        } else {
+            Kind::Tool { whole: whole.or_else(|| Some("{}".to_owned())) }
+        };
         self.open(index, BlockKind::ToolCall { id, name, custom }, kind, events);
     }
 
