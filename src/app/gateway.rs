@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -26,7 +25,7 @@ use crate::{
     operator::OperatorSecret,
     pipeline::Pipeline,
     server::{self, Doors},
-    telemetry::metrics,
+    telemetry::metrics::{self, Exporter},
     usage::{Spool, Writer},
     worker::Workers,
 };
@@ -39,7 +38,7 @@ const TOUCH: Duration = Duration::from_secs(30);
 /// What a gateway is given beside its configuration.
 pub struct Surroundings {
     /// The process's counters: there is one recorder for all gateways of a process.
-    pub prometheus: PrometheusHandle,
+    pub prometheus: Exporter,
     /// Asked of whoever reads `/metrics`; absent: everyone may.
     pub operator: Option<OperatorSecret>,
 }
@@ -283,7 +282,7 @@ fn render_metrics(
     foundation: &Arc<Foundation>,
     spool: &Arc<Spool>,
     in_flight: &Arc<AtomicUsize>,
-    prometheus: PrometheusHandle,
+    prometheus: Exporter,
 ) -> Box<dyn Fn() -> String + Send + Sync> {
     let (pool, clock) = (Arc::clone(&foundation.pool), Arc::clone(&foundation.clock));
     let (spool, in_flight) = (Arc::clone(spool), Arc::clone(in_flight));

@@ -52,7 +52,7 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<D
     match entry.door {
         Door::Health | Door::Info => return health::alive(),
         Door::Ready => return health::ready(&doors),
-        Door::Metrics => return health::metrics(&doors, &request),
+        Door::Metrics => return health::metrics(&doors.into_inner(), &request).await,
         _ => {}
     }
     let span = tracing::info_span!(

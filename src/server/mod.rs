@@ -96,6 +96,8 @@ pub fn listen(
     .shutdown_timeout(1)
     .client_request_timeout(Duration::from_secs(30))
     .keep_alive(Duration::from_secs(75))
+    // Without it the pieces of a stream wait for the client's acknowledgement, 40 ms each time.
+    .tcp_nodelay(true)
     // Without it a client that leaves while we wait for its upstream is not noticed.
     .h1_allow_half_closed(false)
     .listen_auto_h2c(listener)?

@@ -102,7 +102,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("schemars", &["config"]),
     ("jsonschema", &["config"]),
     ("serde_saphyr", &["config", "simulator"]),
-    ("metrics", &["telemetry"]),
+    ("metrics_exporter_prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("mimalloc", &["main"]),
 ];

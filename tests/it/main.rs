@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "`allow-unwrap-in-tests` does not reach helpers")]
 
 mod architecture;
+mod crash;
 mod dialect;
 mod storage;
 mod support;
