@@ -5,6 +5,7 @@ pub mod declared;
 pub mod demo;
 pub mod discovery;
 pub mod foundation;
+pub mod operator;
 pub mod reload;
 pub mod serve;
 

@@ -3,7 +3,7 @@
 use std::{
     io::Write as _,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,12 +21,12 @@ use super::{
     declared,
     discovery::Discovered,
     foundation::Foundation,
+    operator,
     reload::FileWatch,
 };
 use crate::{
-    config::{Config, Environment, Faults, Source, load, server::LogFormat},
+    config::{Config, Environment, Faults, Secret, Source, server::LogFormat},
     credential::{CredentialStatus, store::CredentialStore},
-    operator::OperatorSecret,
     pipeline::Pipeline,
     server::{self, Doors},
     telemetry::{logs, metrics},
@@ -54,7 +54,7 @@ pub struct Serve {
 impl Serve {
     /// Loads the configuration as the flags would have it.
     fn load(&self) -> Result<Config, Faults> {
-        let mut config = load(&self.source, &Environment::of_process())?;
+        let mut config = compile::load(&self.source, &Environment::of_process())?;
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
@@ -102,7 +102,7 @@ pub async fn serve(serve: Serve) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let foundation = Arc::new(Foundation::open(&config).await?);
     let prometheus = metrics::start().context("metrics cannot be started")?;
-    let operator = operator_secret(&config.data_dir)?;
+    let operator = operator::secret(&config.data_dir)?;
     let (spool, accounts) = foundation.open_spool(&config)?;
     warn_of_unused(&config);
     let discovered = Arc::new(Discovered::default());
@@ -117,7 +117,7 @@ pub async fn serve(serve: Serve) -> anyhow::Result<()> {
         body_limit: usize::try_from(config.server.body_limit.0).unwrap_or(usize::MAX),
         body_timeout: config.server.body_timeout.0,
         metrics: render_metrics(&foundation, &spool, &in_flight, prometheus),
-        operator: (!config.server.listen.ip().is_loopback()).then_some(operator),
+        operator: (!config.server.listen.ip().is_loopback()).then(|| Arc::new(operator)),
         spool: Arc::clone(&spool),
         draining: AtomicBool::new(false),
         in_flight,
@@ -158,7 +158,8 @@ impl Gateway {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let mut watch = FileWatch::on(&self.watched());
+        let mut watched = self.watched();
+        let mut watch = FileWatch::on(&watched);
         let mut revision = self.foundation.tenants.revision().await.unwrap_or_default();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -181,6 +182,11 @@ impl Gateway {
                     }
                 }
             }
+            let now = self.watched();
+            if now != watched {
+                watch = FileWatch::on(&now);
+                watched = now;
+            }
         }
     }
 
@@ -191,9 +197,10 @@ impl Gateway {
             paths.push(path.clone());
         }
         paths.push(self.config.data_dir.join("credentials"));
-        for upstream in &self.config.upstreams {
-            paths.extend(upstream.credentials.iter().filter_map(|it| it.api_key.file()).map(PathBuf::from));
-        }
+        let keys = self.config.tenants.iter().flat_map(|it| &it.keys).map(|it| &it.key);
+        let credentials = self.config.upstreams.iter().flat_map(|it| &it.credentials).map(|it| &it.api_key);
+        let secrets = self.config.api_keys.iter().chain(keys).chain(credentials);
+        paths.extend(secrets.filter_map(Secret::file).map(PathBuf::from));
         paths
     }
 
@@ -346,28 +353,6 @@ async fn start_demo(serve: &Serve, config: &mut Config) -> anyhow::Result<Option
 async fn start_demo(serve: &Serve, _: &mut Config) -> anyhow::Result<Option<Demo>> {
     anyhow::ensure!(!serve.demo, "this build has no simulator: `--demo` needs the feature `simulator`");
     Ok(None)
-}
-
-/// The operator's secret: made and shown once at the first start, kept as a hash.
-#[expect(clippy::print_stdout, reason = "the one time the secret is shown")]
-fn operator_secret(data_dir: &Path) -> anyhow::Result<OperatorSecret> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = data_dir.join("operator.hash");
-    match std::fs::read_to_string(&path) {
-        Ok(hash) => return Ok(OperatorSecret::of(hash.trim().to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).context("the operator's secret cannot be read"),
-    }
-    let (text, secret) = OperatorSecret::generate()?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .context("the operator's secret cannot be kept")?;
-    file.write_all(secret.hash().as_bytes())?;
-    println!("Operator secret, shown this once: {text}");
-    Ok(secret)
 }
 
 fn warn_of_unused(config: &Config) {

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use fault::{Fault, Faults};
-pub use load::{Environment, Source, load, schema};
+pub use load::{Environment, Source, load, load_with_faults, schema};
 pub use secret::Secret;
 
 /// The whole configuration.
