@@ -1,4 +1,5 @@
 //! Tests across modules; one binary, so that it links once.
 #![expect(clippy::unwrap_used, reason = "`allow-unwrap-in-tests` does not reach helpers")]
 
+mod process;
 mod storage;
