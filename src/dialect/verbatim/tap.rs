@@ -46,13 +46,6 @@ pub enum TapEnd {
     Errored(WireError),
 }
 
-/// Where an event went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Passed,
-    Withheld,
-}
-
 /// Passes a stream on, whole events at a time, and watches it.
 ///
 /// The bytes of an event that is not complete are held back, so that an error of our own can always follow well formed.
@@ -67,10 +60,16 @@ pub struct Tap {
     usage: Counted,
     /// Chat: choices that have begun and not ended, as far as frames tell without being read.
     unfinished: BTreeSet<u64>,
-    /// Which way the last event went, if the chunk ended with its last CR: the LF may come with the next.
-    cut_line_end: Option<Way>,
     /// Whether `[DONE]` or `message_stop` was seen.
     terminal: bool,
+    /// What became of the last event, if the last chunk ended between its CR and an LF.
+    cut_end: Option<CutEnd>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum CutEnd {
+    Passed,
+    Withheld,
 }
 
 impl Tap {
@@ -84,8 +83,8 @@ impl Tap {
             seen: Tapped::default(),
             usage: Counted::new(dialect),
             unfinished: BTreeSet::new(),
-            cut_line_end: None,
             terminal: false,
+            cut_end: None,
         }
     }
 
@@ -102,35 +101,37 @@ impl Tap {
     /// Reads on; what may be passed on is added to `out`. After an error the tap is of no more use.
     #[expect(clippy::needless_pass_by_value, reason = "what is passed on shares the chunk's memory")]
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameError> {
-        // The LF of a line end that the chunks cut in two goes the way of its CR.
-        let line_feed = usize::from(self.cut_line_end.is_some() && chunk.first() == Some(&b'\n'));
-        if line_feed > 0 && self.cut_line_end == Some(Way::Passed) {
-            out.push(chunk.slice(..line_feed));
-        }
-        if !chunk.is_empty() {
-            self.cut_line_end = None;
-        }
-        if self.is_over() {
+        if chunk.is_empty() {
             return Ok(());
         }
+        let line_feed = usize::from(chunk[0] == b'\n');
+        let (mut from, mut passed) = match self.cut_end.take() {
+            Some(CutEnd::Passed) => (0, line_feed),
+            Some(CutEnd::Withheld) => (line_feed, line_feed),
+            None => (0, 0),
+        };
+        if self.is_over() {
+            self.release(&chunk, from..passed, out);
+            return Ok(());
+        }
+        let mut last = CutEnd::Passed;
         let mut ends = Vec::new();
         self.frames.push_each(&chunk, |frame, end| ends.push((frame, end)))?;
-        let (mut from, mut passed) = (line_feed, line_feed);
         for (frame, end) in ends {
             if self.is_over() {
                 break;
             }
             let withheld = frame.is_some_and(|it| self.watch(&it));
+            last = if withheld { CutEnd::Withheld } else { CutEnd::Passed };
             if withheld {
                 self.release_or_drop(&chunk, from..passed, out);
                 from = end;
             }
             passed = end;
         }
-        if passed > line_feed && passed == chunk.len() && chunk.ends_with(b"\r") {
-            self.cut_line_end = Some(if from < passed { Way::Passed } else { Way::Withheld });
-        }
         self.release(&chunk, from..passed, out);
+        let at_end = passed == chunk.len() && self.held.is_empty();
+        self.cut_end = Some(last).filter(|_| at_end && self.frames.is_after_cr());
         if !self.is_over() {
             self.held.extend_from_slice(&chunk[passed..]);
         }

@@ -288,7 +288,7 @@ fn opened(block: &Value) -> Result<Block, String> {
         "text" => block["text"] == "",
         "thinking" => block["thinking"] == "" && block["signature"].is_string(),
         "redacted_thinking" => block["data"].is_string(),
-        "tool_use" | "server_tool_use" => {
+        "tool_use" => {
             let texts = ["id", "name"].iter().all(|it| block[it].as_str().is_some_and(|it| !it.is_empty()));
             texts && block["input"].is_object()
         }

@@ -88,6 +88,10 @@ impl Blocks {
             }
             "tool_use" => {
                 let (id, name) = (text("id"), text("name"));
+                if name.is_empty() {
+                    // Nobody could be called: a call without a name is none.
+                    return;
+                }
                 let input = raw.get("input").filter(|it| it.as_object().is_none_or(|it| !it.is_empty()));
                 let whole = input.filter(|it| !it.is_null()).map(|it| Arguments::of(it).0);
                 self.tool_start(index, id, &name, whole, events);

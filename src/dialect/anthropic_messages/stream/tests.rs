@@ -136,6 +136,20 @@ fn finished(reason: FinishReason) -> ChatEvent {
 }
 
 #[test]
+fn ec_127_a_call_without_a_name_is_dropped_and_no_reason_to_stop() {
+    let events = read(&stream(
+        vec![
+            open(0, json!({"type": "tool_use", "id": "toolu_1", "input": {}})),
+            delta(0, json!({"type": "input_json_delta", "partial_json": "{}"})),
+            close(0),
+        ],
+        "tool_use",
+    ));
+    assert!(!events.iter().any(|it| matches!(it, ChatEvent::BlockStart { .. })), "{events:?}");
+    assert_eq!(finish_of(&events).reason, FinishReason::Stop);
+}
+
+#[test]
 fn a_stream_comes_out_as_it_came_in() {
     let frames = stream(
         vec![
