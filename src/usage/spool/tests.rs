@@ -286,6 +286,26 @@ fn a_living_run_is_left_alone_and_a_dead_one_has_one_recoverer() {
 }
 
 #[test]
+fn a_recovery_that_cannot_read_on_forgets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = open_spool(dir.path(), Durability::Process, TINY);
+    for number in 1..=20 {
+        begin(&dead, number);
+        settle(&dead, number);
+    }
+    let (segment, aside) = (segment_path(dead.dir(), 2), dir.path().join("aside"));
+    drop(dead);
+    let spool = spool_in(dir.path());
+    let mut recovery = Recovery::new(spool.dead_runs().unwrap().remove(0));
+    fs::rename(&segment, &aside).unwrap();
+    assert!(recovery.next().is_err());
+    fs::rename(&aside, &segment).unwrap();
+    let batch = recovery.next().unwrap();
+    assert_eq!(batch.len(), 20);
+    assert!(batch.iter().all(|it| it.ending == Ending::Completed));
+}
+
+#[test]
 fn a_half_made_run_is_cleared_away() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join(".new-1")).unwrap();
