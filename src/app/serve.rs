@@ -210,6 +210,7 @@ async fn start_demo(serve: &Serve, config: &mut Config) -> anyhow::Result<Option
 }
 
 #[cfg(not(feature = "simulator"))]
+#[expect(clippy::unused_async, reason = "the same signature as with the simulator")]
 async fn start_demo(serve: &Serve, _: &mut Config) -> anyhow::Result<Option<Demo>> {
     anyhow::ensure!(!serve.demo, "this build has no simulator: `--demo` needs the feature `simulator`");
     Ok(None)
