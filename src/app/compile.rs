@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{declared, discovery::Discovered, foundation::Foundation};
 use crate::{
-    catalog::{AbilityTable, Glob, ModelName, UpstreamModel, UpstreamName},
+    catalog::{AbilityRow, AbilityTable, Glob, ModelName, UpstreamModel, UpstreamName},
     config::{
         self, Config, Environment, Fault, Faults, Secret, Source, fault::nearest,
         models::Strategy as ConfiguredStrategy, upstreams,
@@ -34,6 +34,7 @@ pub struct Compiled {
     routes: RouteTable,
     upstreams: HashMap<UpstreamName, Upstream>,
     unlisted: Vec<UpstreamName>,
+    abilities: AbilityTable,
     pool: Vec<PoolConfig>,
     bounds: Bounds,
 }
@@ -78,12 +79,13 @@ pub fn compile(
             upstreams.insert(upstream.name().clone(), upstream);
         }
     }
+    let abilities = abilities(config, &mut faults);
     let routes = route_config(config, discovered, &mut faults);
     match RouteTable::build(&routes) {
         Ok(routes) if faults.is_empty() => {
             let unlisted = config.upstreams.iter().filter(|it| it.models.is_none());
             let unlisted = unlisted.map(|it| UpstreamName::new(&it.name)).collect();
-            Ok(Compiled { routes, upstreams, unlisted, pool, bounds: bounds(config) })
+            Ok(Compiled { routes, upstreams, unlisted, abilities, pool, bounds: bounds(config) })
         }
         Ok(_) => Err(faults),
         Err(found) => {
@@ -112,7 +114,7 @@ impl Compiled {
             routes,
             upstreams: self.upstreams,
             unlisted: self.unlisted,
-            abilities: AbilityTable::bundled(),
+            abilities: self.abilities,
             pool: Arc::clone(&foundation.pool),
             transport: Arc::clone(&foundation.transport),
             accounts: Arc::clone(&standing.accounts),
@@ -121,6 +123,18 @@ impl Compiled {
             stop: standing.stop.clone(),
         }
     }
+}
+
+/// What models can do: the gateway's own table under the configuration's rows.
+fn abilities(config: &Config, faults: &mut Vec<Fault>) -> AbilityTable {
+    let mut rows = Vec::new();
+    for (index, row) in config.abilities.iter().enumerate() {
+        match AbilityRow::parse(row.clone()) {
+            Ok(row) => rows.push(row),
+            Err(error) => faults.push(Fault::new(format!("abilities[{index}]"), error.to_string())),
+        }
+    }
+    AbilityTable::bundled().with_overrides(rows)
 }
 
 fn bounds(config: &Config) -> Bounds {
@@ -253,5 +267,37 @@ fn upstream_routes(
         weight: declared.weight,
         models,
         excluded: declared.excluded_models.iter().map(|it| Glob::new(it)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::model::ThinkingControl;
+
+    fn config(text: &str) -> Config {
+        load(&Source::Text(text.to_owned()), &Environment::default()).unwrap()
+    }
+
+    #[test]
+    fn a_configured_ability_goes_over_the_table() {
+        let config =
+            config("abilities: [{model: 'mine-*', thinking: effort, efforts: [low, high], max-stops: 2}]");
+        let table = compile(&config, &[], &Discovered::default()).ok().unwrap().abilities;
+        let of = |model: &str| {
+            table.abilities("openai-chat", "openai-compatible", &UpstreamModel::parse(model).unwrap())
+        };
+        assert_eq!(of("mine-1").thinking, ThinkingControl::Effort);
+        assert_eq!(of("mine-1").max_stops, 2);
+        assert_eq!(of("another").thinking, ThinkingControl::None);
+    }
+
+    #[test]
+    fn a_wrong_ability_is_a_fault_with_its_place() {
+        let text = "abilities: [{model: a}, {thinking: effort}, {model: b, thinkin: effort}]";
+        let found = load(&Source::Text(text.to_owned()), &Environment::default()).unwrap_err().0;
+        let paths: Vec<_> = found.iter().map(|it| it.path.as_str()).collect();
+        assert_eq!(paths, ["abilities[1]", "abilities[2]"]);
+        assert!(found[1].message.contains("`thinkin`"), "{found:?}");
     }
 }

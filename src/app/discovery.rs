@@ -24,6 +24,7 @@ pub struct Discovered {
     models: ArcSwap<HashMap<UpstreamName, Vec<UpstreamModel>>>,
     wanted: ArcSwap<Vec<UpstreamName>>,
     changes: Notify,
+    soon: Notify,
 }
 
 impl Discovered {
@@ -35,6 +36,16 @@ impl Discovered {
     /// Waits until an upstream says something new.
     pub async fn changed(&self) {
         self.changes.notified().await;
+    }
+
+    /// Has upstreams asked without waiting for the usual time: they may be others than before.
+    pub fn ask_soon(&self) {
+        self.soon.notify_one();
+    }
+
+    /// Waits for `ask_soon`.
+    pub async fn asked_soon(&self) {
+        self.soon.notified().await;
     }
 
     /// How long to wait before asking again: less while somebody has not answered.
@@ -54,7 +65,7 @@ impl Discovered {
                     models.insert(name.clone(), found);
                 }
                 Ok(None) | Err(_) => {
-                    tracing::debug!(upstream = %name, "This upstream did not list its models")
+                    tracing::debug!(upstream = %name, "This upstream did not list its models");
                 }
             }
         }

@@ -88,7 +88,7 @@ impl std::fmt::Debug for Foundation {
 }
 
 /// Makes the data directory, for its owner alone.
-fn prepare_directory(path: &Path) -> anyhow::Result<()> {
+pub(super) fn prepare_directory(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return Ok(());
@@ -113,14 +113,10 @@ fn sealing_key(config: &Config) -> anyhow::Result<SealingKey> {
 
 async fn open_database(config: &Config) -> anyhow::Result<Database> {
     let options = DatabaseOptions::default();
-    match &config.database.url {
-        Some(secret) => {
-            let url = secret.read().map_err(anyhow::Error::msg).context("database.url")?;
-            Ok(Database::open(url.expose_secret(), &options).await?)
-        }
-        None => {
-            let path = config.data_dir.join("dragoman.db");
-            Ok(Database::open(&format!("sqlite://{}", path.display()), &options).await?)
-        }
+    if let Some(secret) = &config.database.url {
+        let url = secret.read().map_err(anyhow::Error::msg).context("database.url")?;
+        return Ok(Database::open(url.expose_secret(), &options).await?);
     }
+    let path = config.data_dir.join("dragoman.db");
+    Ok(Database::open(&format!("sqlite://{}", path.display()), &options).await?)
 }

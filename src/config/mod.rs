@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use fault::{Fault, Faults};
 pub use load::{Environment, Source, load, load_with_faults, schema};
@@ -44,6 +45,9 @@ pub struct Config {
     pub upstreams: Vec<upstreams::Upstream>,
     pub aliases: Vec<models::Alias>,
     pub routing: models::Routing,
+    /// What models can do that the gateway does not know or knows wrongly: `model`, a name or a glob, and what it can. Later
+    /// rows go over earlier ones.
+    pub abilities: Vec<Map<String, Value>>,
 }
 
 impl Default for Config {
@@ -63,6 +67,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             aliases: Vec::new(),
             routing: models::Routing::default(),
+            abilities: Vec::new(),
         }
     }
 }

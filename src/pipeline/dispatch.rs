@@ -1,6 +1,7 @@
 //! Trying: targets × credentials, until one answers or nobody will.
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{Inbound, Pipeline, Refusal, Reply, Trail, error, question::Question};
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
         id::CredentialId,
     },
     routing::{Route, Target},
+    telemetry::names,
     upstream::{Next, Upstream},
 };
 
@@ -60,7 +62,7 @@ impl Pipeline {
         target: &Target,
         tries: &mut Tries,
     ) -> Result<Option<Reply>, Enough> {
-        let session = self.session(inbound);
+        let session = session(inbound);
         let mut tried: Vec<CredentialId> = Vec::new();
         loop {
             if self.is_enough(tries) {
@@ -79,7 +81,15 @@ impl Pipeline {
             tries.trail.attempts += 1;
             tries.trail.upstream = Some(target.upstream.clone());
             tries.trail.model = Some(target.model.as_str().to_owned());
-            match self.attempt(inbound, question, upstream, target, lease, &mut tries.trail).await {
+            let span = tracing::info_span!(
+                "attempt",
+                { names::ATTEMPT_NUMBER } = tries.trail.attempts,
+                { names::UPSTREAM_NAME } = target.upstream.as_str(),
+                { names::CREDENTIAL_ID } = %lease.credential().id,
+                { names::REQUEST_MODEL } = target.model.as_str()
+            );
+            let attempt = self.attempt(inbound, question, upstream, target, lease, &mut tries.trail);
+            match attempt.instrument(span).await {
                 Ok(reply) => return Ok(Some(reply)),
                 Err(failed) => {
                     tries.failed(failed.error);
@@ -98,14 +108,14 @@ impl Pipeline {
             || (tries.trail.attempts > 0 && tries.began.elapsed() >= self.bounds.max_wait)
             || self.stop.is_cancelled()
     }
+}
 
-    /// What keeps a conversation with one credential: inside its tenant and key, never across.
-    fn session(&self, inbound: &Inbound) -> Option<String> {
-        let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
-            .iter()
-            .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
-        Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
-    }
+/// What keeps a conversation with one credential: inside its tenant and key, never across.
+fn session(inbound: &Inbound) -> Option<String> {
+    let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
+        .iter()
+        .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
+    Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
 }
 
 /// No further target will be tried.

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn of_two_rate_limits_the_sooner_is_told() {
-        let late = GatewayError::new(ErrorKind::RateLimited, "").retry_after(Some(Duration::from_secs(60)));
+        let late = GatewayError::new(ErrorKind::RateLimited, "").retry_after(Some(Duration::from_mins(1)));
         let soon = GatewayError::new(ErrorKind::RateLimited, "").retry_after(Some(Duration::from_secs(2)));
         assert_eq!(more_telling(late.clone(), soon.clone()).retry_after, Some(Duration::from_secs(2)));
         assert_eq!(more_telling(soon, late).retry_after, Some(Duration::from_secs(2)));

@@ -53,10 +53,9 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<D
         return response;
     }
     match entry.door {
-        Door::Health => return health::alive(),
+        Door::Health | Door::Info => return health::alive(),
         Door::Ready => return health::ready(&doors),
-        Door::Metrics => return health::metrics(&doors, &request).await,
-        Door::Info => return health::alive(),
+        Door::Metrics => return health::metrics(&doors.into_inner(), &request).await,
         _ => {}
     }
     let span = tracing::info_span!(
@@ -96,14 +95,12 @@ async fn exchange(
             return json(StatusCode::OK, dialect.server().encode_models(&pipeline.models(&scope)), id);
         }
         Door::Model(name) => {
-            return match pipeline.models(&scope).iter().find(|it| it.id == *name) {
-                Some(model) => json(StatusCode::OK, dialect.server().encode_model(model), id),
-                None => {
-                    let message = format!("no model is called `{}`", shortened(name));
-                    let error = GatewayError::new(ErrorKind::UnknownModel, message);
-                    refuse(dialect, id, &error, &Trail::default())
-                }
-            };
+            if let Some(model) = pipeline.models(&scope).iter().find(|it| it.id == *name) {
+                return json(StatusCode::OK, dialect.server().encode_model(model), id);
+            }
+            let message = format!("no model is called `{}`", shortened(name));
+            let error = GatewayError::new(ErrorKind::UnknownModel, message);
+            return refuse(dialect, id, &error, &Trail::default());
         }
         _ => {}
     }
@@ -139,7 +136,7 @@ fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayErr
             AuthError::Disabled => (ErrorKind::Unauthenticated, "the API key is disabled"),
             AuthError::Throttled => (ErrorKind::RateLimited, "too many wrong API keys came from this address"),
         };
-        let wait = (it == AuthError::Throttled).then_some(std::time::Duration::from_secs(60));
+        let wait = (it == AuthError::Throttled).then_some(std::time::Duration::from_mins(1));
         GatewayError::new(kind, message).retry_after(wait)
     })
 }

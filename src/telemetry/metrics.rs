@@ -13,11 +13,22 @@ use crate::{
 const SECONDS: [f64; 16] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0];
 
+/// What was counted, in Prometheus's text format.
+#[derive(Clone)]
+pub struct Exporter(PrometheusHandle);
+
+impl Exporter {
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+}
+
 /// Starts counting for the whole process.
-pub fn start() -> Result<PrometheusHandle, BuildError> {
+pub fn start() -> Result<Exporter, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .install_recorder()
+        .map(Exporter)
 }
 
 /// Counts an answered request.

@@ -166,7 +166,7 @@ pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
 }
 
 /// Reads an error that came in a stream or with status 200: only its words say what it is.
-pub(super) fn from_stream(value: &Value) -> WireError {
+pub(in crate::dialect) fn from_stream(value: &Value) -> WireError {
     let mut error = from_value(value);
     if error.message.is_empty() {
         "the upstream reported an error without words".clone_into(&mut error.message);

@@ -2,12 +2,12 @@
 
 mod decode;
 mod encode;
-mod error;
+pub(super) mod error;
 mod models;
 mod response;
 mod stop;
 mod stream;
-mod usage;
+pub(super) mod usage;
 mod wire;
 
 use bytes::Bytes;

@@ -104,9 +104,9 @@ pub(super) fn encode(response: &ChatResponse, context: &ReplyContext) -> Bytes {
     let choice = response.choices.iter().find(|it| it.index == 0).or(response.choices.first());
     let parts = choice.map_or(&[][..], |it| &it.parts);
     let finish = choice.map_or_else(|| Finish::new(FinishReason::Other), |it| it.finish.clone());
-    let content: Vec<Value> = parts.iter().filter_map(block).collect();
+    let blocks: Vec<Value> = parts.iter().filter_map(block).collect();
     let seen = Seen {
-        called: Called::from(content.iter().any(|it| it.get("type") == Some(&json!("tool_use")))),
+        called: Called::from(blocks.iter().any(|it| it.get("type") == Some(&json!("tool_use")))),
         refused: parts.iter().any(|it| matches!(&it.kind, PartKind::Refusal { text } if !text.is_empty())),
     };
     let (reason, sequence) = stop::encode(&finish, seen);
@@ -115,7 +115,7 @@ pub(super) fn encode(response: &ChatResponse, context: &ReplyContext) -> Bytes {
         "type": "message",
         "role": "assistant",
         "model": response.model.as_deref().unwrap_or(&context.model),
-        "content": content,
+        "content": blocks,
         "stop_reason": reason,
         "stop_sequence": sequence,
         "usage": serde_json::to_value(Usage::from(&response.usage.unwrap_or_default())).unwrap_or_default(),

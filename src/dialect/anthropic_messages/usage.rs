@@ -7,7 +7,7 @@ use crate::dialect::{canonical::TokenUsage, fields::as_count};
 
 /// What an upstream said so far, word for word. Each message of a stream repeats only some of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct WireUsage {
+pub(in crate::dialect) struct WireUsage {
     input: Option<u64>,
     read: Option<u64>,
     write: Option<u64>,
@@ -29,7 +29,7 @@ fn number(object: &Value, key: &str) -> Option<u64> {
 impl WireUsage {
     /// Reads a `usage` object; what is missing or odd counts as not said. Where it has `iterations`, these are what is
     /// billed: the top level leaves some of them out.
-    pub(super) fn read(usage: &Value) -> Self {
+    pub(in crate::dialect) fn read(usage: &Value) -> Self {
         let mut said = Self::flat(usage);
         let iterations = usage.get("iterations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if let Some(sum) = iterations.iter().map(Self::flat).reduce(|one, other| one.plus(&other)) {
@@ -73,7 +73,7 @@ impl WireUsage {
     }
 
     /// Takes what `later` says; what it does not say stays.
-    pub(super) fn merge(&mut self, later: &Self) {
+    pub(in crate::dialect) fn merge(&mut self, later: &Self) {
         *self = self.zip(later, |old, new| new.or(old));
     }
 
@@ -85,7 +85,7 @@ impl WireUsage {
     }
 
     /// The same in buckets that do not overlap.
-    pub(super) fn buckets(&self) -> TokenUsage {
+    pub(in crate::dialect) fn buckets(&self) -> TokenUsage {
         let known = self.write_5m.unwrap_or(0).saturating_add(self.write_1h.unwrap_or(0));
         let split = self.write_5m.is_some() || self.write_1h.is_some();
         let other = self.write.map(|it| it.saturating_sub(known)).filter(|it| !split || *it > 0);

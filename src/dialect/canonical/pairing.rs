@@ -130,7 +130,9 @@ impl Repair {
             let written = call.id.clone();
             if written.is_empty() || self.used.contains(&written) {
                 let base = if written.is_empty() { "call" } else { written.as_str() };
-                let fresh = (2_u32..).map(|it| format!("{base}_{it}")).find(|it| !self.used.contains(it));
+                let numbered = |number: usize| format!("{base}_{number}");
+                // Of one more number than there are ids one is free.
+                let fresh = (2..self.used.len() + 3).map(numbered).find(|it| !self.used.contains(it));
                 call.id = fresh.unwrap_or_default();
                 self.losses.push(Loss::approximated(
                     &turn.at,

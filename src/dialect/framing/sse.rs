@@ -101,6 +101,11 @@ impl SseDecoder {
         Ok(())
     }
 
+    /// Whether the bytes so far end in CR, so that an LF may still come that belongs to it.
+    pub fn is_after_cr(&self) -> bool {
+        self.after_cr
+    }
+
     /// The stream has ended: gives out what was not followed by a blank line.
     pub fn finish(&mut self, frames: &mut Vec<SseFrame>) {
         if !self.line.is_empty() {

@@ -109,25 +109,16 @@ fn param(pointer: &str) -> Option<String> {
 
 /// Reads an upstream's error by its shape. Whatever the body is, there is an answer.
 pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
-    let fallback = || WireError {
-        kind: kind_of(status.as_u16(), None, None, ""),
-        message: excerpt(status, body),
-        error_type: None,
-        code: None,
-        param: None,
-    };
-    match serde_json::from_slice::<Value>(body) {
-        Ok(value) => read(status.as_u16(), &value).unwrap_or_else(fallback),
-        Err(_) => {
-            let mut error = fallback();
-            error.kind = kind_of(status.as_u16(), None, None, &error.message);
-            error
-        }
-    }
+    let read = serde_json::from_slice(body).ok().and_then(|it| read(status.as_u16(), &it));
+    read.unwrap_or_else(|| {
+        let message = excerpt(status, body);
+        let kind = kind_of(status.as_u16(), None, None, &message);
+        WireError { kind, message, error_type: None, code: None, param: None }
+    })
 }
 
 /// The error an answer of status 200 holds, if it holds one.
-pub(super) fn told(fields: &Map<String, Value>) -> Option<WireError> {
+pub(in crate::dialect) fn told(fields: &Map<String, Value>) -> Option<WireError> {
     let error = match fields.get("error") {
         Some(Value::Null | Value::Bool(false)) | None => None,
         Some(Value::String(text)) if text.is_empty() => None,
@@ -239,21 +230,25 @@ fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &
         }
         429 => ErrorKind::RateLimited,
         503 | 529 => ErrorKind::Overloaded,
-        0..=399 => kind_of_type(error_type.or(code).unwrap_or_default()),
+        0..=399 => [code, error_type]
+            .into_iter()
+            .flatten()
+            .find_map(kind_of_word)
+            .unwrap_or(ErrorKind::UpstreamFailed),
         _ => ErrorKind::UpstreamFailed,
     }
 }
 
-/// In a stream there is no status: the `type` must do.
-fn kind_of_type(word: &str) -> ErrorKind {
-    match word {
+/// In a stream there is no status: the `code` must do, or the `type`.
+fn kind_of_word(word: &str) -> Option<ErrorKind> {
+    Some(match word {
         "invalid_request_error" | "BadRequestError" => ErrorKind::BadRequest,
         "authentication_error" | "permission_error" | "invalid_api_key" => ErrorKind::UpstreamRefused,
         "rate_limit_error" | "rate_limit_exceeded" | "requests" | "tokens" => ErrorKind::RateLimited,
         "overloaded_error" | "overloaded" | "server_is_overloaded" => ErrorKind::Overloaded,
         "timeout" | "timeout_error" => ErrorKind::Timeout,
-        _ => ErrorKind::UpstreamFailed,
-    }
+        _ => return None,
+    })
 }
 
 /// How upstreams say that the prompt is longer than the model's window.

@@ -11,7 +11,7 @@ pub(super) struct Held {
 
 /// Reads a reason. Calls that were made count for more than the reason `stop`, and none made for more than `tool_calls`.
 ///
-/// `matched` is the stop sequence vLLM (`stop_reason`) and SGLang (`matched_stop`) tell.
+/// `matched` is the stop sequence vLLM (`stop_reason`) and `SGLang` (`matched_stop`) tell.
 pub(super) fn decode(raw: Option<&str>, matched: Option<String>, held: Held) -> Finish {
     let reason = match raw {
         Some("length" | "max_tokens" | "model_length") => FinishReason::Length,

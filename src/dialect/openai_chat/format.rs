@@ -72,7 +72,9 @@ pub(super) fn encode(request: &ChatRequest, abilities: &Abilities, losses: &mut 
             losses.push(lowered("the upstream was given the schema in the prompt"));
             Asked { response_format: json_object(), prompt: Some(please(schema)), ..Asked::default() }
         }
-        (OutputFormat::JsonSchema { schema, .. }, StructuredOutput::Tool) if may_force_a_tool(request) => {
+        (OutputFormat::JsonSchema { schema, .. }, StructuredOutput::Tool)
+            if is_object(schema) && may_force_a_tool(request) =>
+        {
             losses.push(lowered("the upstream was given the schema as a tool"));
             Asked { tool: Some(schema.clone()), ..Asked::default() }
         }
@@ -86,6 +88,11 @@ pub(super) fn encode(request: &ChatRequest, abilities: &Abilities, losses: &mut 
 /// A forced tool would keep the model from the client's own tools, and models that think refuse it.
 fn may_force_a_tool(request: &ChatRequest) -> bool {
     request.tools.is_empty() && matches!(request.reasoning.mode, ReasoningMode::Default | ReasoningMode::Off)
+}
+
+/// The arguments of a tool are an object, so only an object can be told by them.
+fn is_object(schema: &Value) -> bool {
+    schema.get("type").is_none_or(|it| it == "object")
 }
 
 fn native(output: &OutputFormat) -> Value {

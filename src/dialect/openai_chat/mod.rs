@@ -5,7 +5,7 @@
 mod annotations;
 mod client_tools;
 mod content;
-mod error;
+pub(super) mod error;
 mod extra;
 mod finish;
 mod format;
@@ -15,7 +15,7 @@ mod request;
 mod response;
 mod stream;
 mod tools;
-mod usage;
+pub(super) mod usage;
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::dialect::{TokenUsage, fields::as_count};
 
 /// Reads `usage`. Clones: `DeepSeek` says `prompt_cache_hit_tokens`, Kimi `cached_tokens`, beside the totals.
-pub(super) fn decode(usage: &Value) -> TokenUsage {
+pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
     let prompt = count(usage, "prompt_tokens");
     let completion = count(usage, "completion_tokens");
     let input_details = &usage["prompt_tokens_details"];

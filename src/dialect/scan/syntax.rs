@@ -119,6 +119,9 @@ impl<'b> Scanner<'b> {
             None => return Err(self.cut()),
         }
         let key = from..self.at;
+        if is_reserved(&self.body[key.clone()]) {
+            return Err(self.fault("this key is not allowed"));
+        }
         self.skip_space();
         match self.peek() {
             Some(b':') => self.at += 1,
@@ -305,6 +308,12 @@ fn plain_length(text: &[u8]) -> usize {
 fn code_unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// Whether a key, in its quotes, is one that serde_json takes for its own sign: what it holds would be read as something
+/// else than what stands there.
+fn is_reserved(key: &[u8]) -> bool {
+    (key.get(1) == Some(&b'$') || key.contains(&b'\\')) && string_text(key).starts_with("$serde_json::")
 }
 
 /// Reads a string that is known to be well formed, quotes included; borrowed if nothing in it is escaped.

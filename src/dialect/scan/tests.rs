@@ -166,3 +166,14 @@ proptest! {
         prop_assert!(check(&bytes).is_ok() == serde_json::from_slice::<Value>(&bytes).is_ok() || has_lone_surrogates(&bytes));
     }
 }
+
+#[test]
+fn a_key_that_the_parser_takes_for_its_own_is_refused() {
+    for body in [
+        r#"{"a": {"$serde_json::private::RawValue": "[]"}}"#,
+        r#"{"a": [{"\u0024serde_json::private::Number": "1"}]}"#,
+    ] {
+        let error = scan(body.as_bytes()).unwrap_err();
+        assert!(error.message.contains("not allowed"), "{}", error.message);
+    }
+}

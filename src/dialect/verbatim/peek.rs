@@ -10,6 +10,7 @@ pub(super) struct Keys {
     pub(super) usage: Finder<'static>,
     pub(super) error: Finder<'static>,
     pub(super) finish_reason: Finder<'static>,
+    pub(super) choices: Finder<'static>,
     pub(super) index: Finder<'static>,
     pub(super) kind: Finder<'static>,
     /// Keys whose text the client is shown, or that a tool is called with.
@@ -22,6 +23,7 @@ impl Keys {
             usage: Finder::new(b"\"usage\""),
             error: Finder::new(b"\"error\""),
             finish_reason: Finder::new(b"\"finish_reason\""),
+            choices: Finder::new(b"\"choices\""),
             index: Finder::new(b"\"index\""),
             kind: Finder::new(b"\"type\""),
             texts: [

@@ -9,8 +9,10 @@ use super::peek::{self, Keys};
 use crate::{
     dialect::{
         DialectId, SseFrame, TokenUsage, WireError,
+        anthropic_messages::{self, usage::WireUsage},
         framing::sse::{FrameError, SseDecoder},
-        json, scan,
+        json, openai_chat,
+        scan::{self, Scan, ValueKind},
     },
     kernel::error::ErrorKind,
 };
@@ -55,12 +57,19 @@ pub struct Tap {
     frames: SseDecoder,
     held: BytesMut,
     seen: Tapped,
-    /// The usage object so far, field by field: a later field replaces an earlier one.
-    usage: Map<String, Value>,
+    usage: Counted,
     /// Chat: choices that have begun and not ended, as far as frames tell without being read.
     unfinished: BTreeSet<u64>,
     /// Whether `[DONE]` or `message_stop` was seen.
     terminal: bool,
+    /// What became of the last event, if the last chunk ended between its CR and an LF.
+    cut_end: Option<CutEnd>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum CutEnd {
+    Passed,
+    Withheld,
 }
 
 impl Tap {
@@ -72,9 +81,10 @@ impl Tap {
             frames: SseDecoder::new(max_frame_bytes),
             held: BytesMut::new(),
             seen: Tapped::default(),
-            usage: Map::new(),
+            usage: Counted::new(dialect),
             unfinished: BTreeSet::new(),
             terminal: false,
+            cut_end: None,
         }
     }
 
@@ -91,17 +101,28 @@ impl Tap {
     /// Reads on; what may be passed on is added to `out`. After an error the tap is of no more use.
     #[expect(clippy::needless_pass_by_value, reason = "what is passed on shares the chunk's memory")]
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameError> {
-        if self.is_over() {
+        if chunk.is_empty() {
             return Ok(());
         }
+        let line_feed = usize::from(chunk[0] == b'\n');
+        let (mut from, mut passed) = match self.cut_end.take() {
+            Some(CutEnd::Passed) => (0, line_feed),
+            Some(CutEnd::Withheld) => (line_feed, line_feed),
+            None => (0, 0),
+        };
+        if self.is_over() {
+            self.release(&chunk, from..passed, out);
+            return Ok(());
+        }
+        let mut last = CutEnd::Passed;
         let mut ends = Vec::new();
         self.frames.push_each(&chunk, |frame, end| ends.push((frame, end)))?;
-        let (mut from, mut passed) = (0, 0);
         for (frame, end) in ends {
             if self.is_over() {
                 break;
             }
             let withheld = frame.is_some_and(|it| self.watch(&it));
+            last = if withheld { CutEnd::Withheld } else { CutEnd::Passed };
             if withheld {
                 self.release_or_drop(&chunk, from..passed, out);
                 from = end;
@@ -109,6 +130,8 @@ impl Tap {
             passed = end;
         }
         self.release(&chunk, from..passed, out);
+        let at_end = passed == chunk.len() && self.held.is_empty();
+        self.cut_end = Some(last).filter(|_| at_end && self.frames.is_after_cr());
         if !self.is_over() {
             self.held.extend_from_slice(&chunk[passed..]);
         }
@@ -186,17 +209,18 @@ impl Tap {
         let usage = peek::begins(data, &KEYS.usage, b'{');
         let finish = peek::values(data, &KEYS.finish_reason).any(|it| peek::string_length(it) > Some(0));
         let later_choice = peek::values(data, &KEYS.index).any(|it| matches!(it.first(), Some(b'1'..=b'9')));
-        if self.seen.id.is_some() && !error && !usage && !finish && !later_choice {
+        let plain = KEYS.choices.find(data).is_some() && !error && !usage && !finish && !later_choice;
+        if self.seen.id.is_some() && plain {
             return false;
         }
         let Ok(Value::Object(chunk)) = json::parse(data) else { return false };
-        self.seen.error = chunk.get("error").and_then(wire_error);
+        self.seen.error = openai_chat::error::told(&chunk);
         self.seen.name(&chunk);
         for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
             self.watch_choice(choice);
         }
-        let Some(Value::Object(usage)) = chunk.get("usage") else { return false };
-        self.add_usage(usage);
+        let Some(usage) = chunk.get("usage").filter(|it| it.is_object()) else { return false };
+        self.seen.usage = self.usage.add(usage);
         self.hide_usage && chunk.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
 
@@ -235,22 +259,22 @@ impl Tap {
                     self.seen.finish = text(&delta, "stop_reason").or(self.seen.finish.take());
                 }
             }
-            // Also what an upstream of another dialect says in its own form.
-            _ => self.seen.error = field(data, "error").as_ref().and_then(wire_error),
+            // An error, perhaps in another dialect's form; or something that was invented later.
+            kind => {
+                let told = field(data, "error").is_some_and(|it| !it.is_null());
+                if (told || kind == Some("error"))
+                    && let Ok(event) = json::parse(data)
+                {
+                    self.seen.error = Some(anthropic_messages::error::from_stream(&event));
+                }
+            }
         }
     }
 
     fn add_usage_of(&mut self, usage: Option<&Value>) {
-        if let Some(Value::Object(usage)) = usage {
-            self.add_usage(usage);
+        if let Some(usage) = usage.filter(|it| it.is_object()) {
+            self.seen.usage = self.usage.add(usage);
         }
-    }
-
-    fn add_usage(&mut self, usage: &Map<String, Value>) {
-        for (key, value) in usage.iter().filter(|(_, it)| !it.is_null()) {
-            self.usage.insert(key.clone(), value.clone());
-        }
-        self.seen.usage = buckets(self.dialect, &self.usage);
     }
 }
 
@@ -261,16 +285,22 @@ impl Tapped {
         let scan = match scan::scan(body) {
             Ok(scan) => scan,
             Err(fault) => {
-                seen.error = Some(failed(format!("the upstream's answer cannot be read: {}", fault.message)));
+                seen.error = Some(WireError {
+                    kind: ErrorKind::UpstreamFailed,
+                    message: format!("the upstream's answer cannot be read: {}", fault.message),
+                    error_type: None,
+                    code: None,
+                    param: None,
+                });
                 return seen;
             }
         };
         let part = |key: &str| scan.span(key).and_then(|it| json::parse(&body[it]).ok());
         seen.id = scan.string(body, "id").ok().flatten().map(Into::into);
         seen.model = scan.string(body, "model").ok().flatten().map(Into::into);
-        seen.error = part("error").as_ref().and_then(wire_error);
-        if let Some(Value::Object(usage)) = part("usage") {
-            seen.usage = buckets(dialect, &usage);
+        seen.error = whole_error(dialect, body, &scan);
+        if let Some(usage) = part("usage").filter(Value::is_object) {
+            seen.usage = Counted::new(dialect).add(&usage);
         }
         seen.finish = match dialect {
             DialectId::OpenaiChat => scan.span("choices").and_then(|it| first_finish(&body[it])),
@@ -287,6 +317,25 @@ impl Tapped {
     fn name(&mut self, object: &Map<String, Value>) {
         self.id = self.id.take().or_else(|| text(object, "id"));
         self.model = self.model.take().or_else(|| text(object, "model"));
+    }
+}
+
+/// The error that a body of status 200 holds instead of an answer. Only then all of it is read.
+fn whole_error(dialect: DialectId, body: &[u8], scan: &Scan) -> Option<WireError> {
+    let answer = match dialect {
+        DialectId::OpenaiChat => "choices",
+        DialectId::AnthropicMessages => "content",
+    };
+    if scan.kind("error").is_none_or(|it| it == ValueKind::Null) && scan.kind(answer).is_some() {
+        return None;
+    }
+    let Ok(Value::Object(fields)) = json::parse(body) else { return None };
+    match dialect {
+        DialectId::OpenaiChat => openai_chat::error::told(&fields),
+        DialectId::AnthropicMessages => {
+            let told = fields.get("error").is_some_and(|it| !it.is_null());
+            told.then(|| anthropic_messages::error::from_stream(&Value::Object(fields)))
+        }
     }
 }
 
@@ -316,114 +365,33 @@ fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
     object.get(key).and_then(Value::as_str).filter(|it| !it.is_empty()).map(ToOwned::to_owned)
 }
 
-fn failed(message: String) -> WireError {
-    WireError { kind: ErrorKind::UpstreamFailed, message, error_type: None, code: None, param: None }
+/// Usage so far, as the upstream says it piece by piece.
+#[derive(Debug)]
+enum Counted {
+    Chat(TokenUsage),
+    Messages(WireUsage),
 }
 
-/// Reads the value of an `error` field; `null` and other empty values are no error.
-fn wire_error(error: &Value) -> Option<WireError> {
-    let unnamed = "the upstream reported an error and did not say which";
-    match error {
-        Value::Null | Value::Bool(false) => None,
-        Value::String(message) if message.is_empty() => None,
-        Value::String(message) => Some(failed(message.clone())),
-        Value::Object(object) => {
-            let error_type = text(object, "type");
-            let code = match object.get("code") {
-                Some(Value::Number(code)) => Some(code.to_string()),
-                _ => text(object, "code"),
-            };
-            Some(WireError {
-                kind: kind_of_error(error_type.as_deref(), code.as_deref()),
-                message: text(object, "message").unwrap_or_else(|| unnamed.to_owned()),
-                error_type,
-                code,
-                param: text(object, "param"),
-            })
+impl Counted {
+    fn new(dialect: DialectId) -> Self {
+        match dialect {
+            DialectId::OpenaiChat => Self::Chat(TokenUsage::default()),
+            DialectId::AnthropicMessages => Self::Messages(WireUsage::default()),
         }
-        _ => Some(failed(unnamed.to_owned())),
     }
-}
 
-fn kind_of_error(error_type: Option<&str>, code: Option<&str>) -> ErrorKind {
-    [code, error_type].into_iter().flatten().find_map(known_error).unwrap_or(ErrorKind::UpstreamFailed)
-}
-
-fn known_error(word: &str) -> Option<ErrorKind> {
-    Some(match word {
-        "invalid_request_error" => ErrorKind::BadRequest,
-        "context_length_exceeded" => ErrorKind::ContextTooLong,
-        "request_too_large" => ErrorKind::TooLarge,
-        "insufficient_quota" | "billing_error" => ErrorKind::QuotaExhausted,
-        "rate_limit_error" | "rate_limit_exceeded" | "429" => ErrorKind::RateLimited,
-        "overloaded_error" | "overloaded" | "503" | "529" => ErrorKind::Overloaded,
-        "timeout_error" | "timeout" | "504" => ErrorKind::Timeout,
-        "authentication_error" | "permission_error" | "invalid_api_key" | "401" | "403" => {
-            ErrorKind::UpstreamRefused
+    /// Takes what a usage object says; gives all that is known now.
+    fn add(&mut self, usage: &Value) -> TokenUsage {
+        match self {
+            Self::Chat(sum) => {
+                sum.merge(&openai_chat::usage::decode(usage));
+                *sum
+            }
+            Self::Messages(sum) => {
+                sum.merge(&WireUsage::read(usage));
+                sum.buckets()
+            }
         }
-        _ => return None,
-    })
-}
-
-/// Reads a usage object into buckets that do not overlap.
-fn buckets(dialect: DialectId, usage: &Map<String, Value>) -> TokenUsage {
-    match dialect {
-        DialectId::OpenaiChat => chat_buckets(usage),
-        DialectId::AnthropicMessages => messages_buckets(usage),
-    }
-}
-
-fn number(object: Option<&Map<String, Value>>, key: &str) -> Option<u64> {
-    match object?.get(key)? {
-        Value::Number(it) => crate::dialect::fields::as_count(it),
-        _ => None,
-    }
-}
-
-fn chat_buckets(usage: &Map<String, Value>) -> TokenUsage {
-    let prompt = usage.get("prompt_tokens_details").and_then(Value::as_object);
-    let completion = usage.get("completion_tokens_details").and_then(Value::as_object);
-    let cache_read =
-        number(prompt, "cached_tokens").or_else(|| number(Some(usage), "prompt_cache_hit_tokens"));
-    let cache_write = number(prompt, "cache_write_tokens");
-    let reasoning = number(completion, "reasoning_tokens");
-    let less =
-        |all: u64, parts: &[Option<u64>]| parts.iter().flatten().fold(all, |all, it| all.saturating_sub(*it));
-    TokenUsage {
-        input: number(Some(usage), "prompt_tokens").map(|it| less(it, &[cache_read, cache_write])),
-        cache_read,
-        cache_write_other: cache_write,
-        output: number(Some(usage), "completion_tokens").map(|it| less(it, &[reasoning])),
-        reasoning,
-        audio_input: number(prompt, "audio_tokens"),
-        image_input: number(prompt, "image_tokens"),
-        audio_output: number(completion, "audio_tokens"),
-        prediction_accepted: number(completion, "accepted_prediction_tokens"),
-        prediction_rejected: number(completion, "rejected_prediction_tokens"),
-        ..TokenUsage::default()
-    }
-}
-
-fn messages_buckets(usage: &Map<String, Value>) -> TokenUsage {
-    let object = |key: &str| usage.get(key).and_then(Value::as_object);
-    let creation = object("cache_creation");
-    let short = number(creation, "ephemeral_5m_input_tokens");
-    let long = number(creation, "ephemeral_1h_input_tokens");
-    let split = short.unwrap_or(0).saturating_add(long.unwrap_or(0));
-    let reasoning = number(object("output_tokens_details"), "thinking_tokens");
-    TokenUsage {
-        input: number(Some(usage), "input_tokens"),
-        cache_read: number(Some(usage), "cache_read_input_tokens"),
-        cache_write_5m: short,
-        cache_write_1h: long,
-        cache_write_other: number(Some(usage), "cache_creation_input_tokens")
-            .map(|it| it.saturating_sub(split))
-            .filter(|it| creation.is_none() || *it > 0),
-        output: number(Some(usage), "output_tokens").map(|it| it.saturating_sub(reasoning.unwrap_or(0))),
-        reasoning,
-        web_searches: number(object("server_tool_use"), "web_search_requests"),
-        web_fetches: number(object("server_tool_use"), "web_fetch_requests"),
-        ..TokenUsage::default()
     }
 }
 

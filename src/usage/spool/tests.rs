@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use std::fs;
+
 use super::*;
 use crate::usage::{
     Ending,

@@ -27,5 +27,5 @@ macro_rules! contract {
 mod credentials;
 mod ledger;
 mod migrations;
-mod support;
+pub(crate) mod support;
 mod tenants;

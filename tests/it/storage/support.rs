@@ -58,6 +58,10 @@ async fn migrated(fresh: TestDatabase) -> TestDatabase {
 }
 
 impl TestDatabase {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Opens the same database as another process would.
     pub(crate) async fn open_again(&self) -> Database {
         open(&self.url).await

@@ -45,12 +45,12 @@ fn declared_key(tenant: &Tenant, name: &str, hash: u8) -> TenantKey {
     TenantKey { id, source: Source::File, ..key(tenant, name, hash) }
 }
 
-fn assert_exists(outcome: Result<(), RepositoryError>, name: &str) {
-    assert!(matches!(&outcome, Err(RepositoryError::Exists(it)) if it == name), "{outcome:?}");
+fn assert_exists(outcome: &Result<(), RepositoryError>, name: &str) {
+    assert!(matches!(outcome, Err(RepositoryError::Exists(it)) if it == name), "{outcome:?}");
 }
 
-fn assert_missing(outcome: Result<(), RepositoryError>) {
-    assert!(matches!(&outcome, Err(RepositoryError::NotFound(_))), "{outcome:?}");
+fn assert_missing(outcome: &Result<(), RepositoryError>) {
+    assert!(matches!(outcome, Err(RepositoryError::NotFound(_))), "{outcome:?}");
 }
 
 /// Every key as `tenant/key`, with a mark if it may not call.
@@ -106,9 +106,9 @@ contract! {
         let (acme, zoo) = (tenant("acme"), tenant("zoo"));
         repository.create_tenant(&acme).await.unwrap();
         repository.create_tenant(&zoo).await.unwrap();
-        assert_exists(repository.create_tenant(&tenant("acme")).await, "acme");
+        assert_exists(&repository.create_tenant(&tenant("acme")).await, "acme");
         repository.create_key(&key(&acme, "ci", 1)).await.unwrap();
-        assert_exists(repository.create_key(&key(&acme, "ci", 2)).await, "ci");
+        assert_exists(&repository.create_key(&key(&acme, "ci", 2)).await, "ci");
         repository.create_key(&key(&zoo, "ci", 2)).await.unwrap();
     }
 
@@ -120,10 +120,10 @@ contract! {
         let first = key(&acme, "ci", 1);
         let second = TenantKey { enabled: false, ..key(&zoo, "ci", 1) };
         repository.create_key(&first).await.unwrap();
-        assert_exists(repository.create_key(&key(&zoo, "copy", 1)).await, "copy");
+        assert_exists(&repository.create_key(&key(&zoo, "copy", 1)).await, "copy");
         repository.create_key(&second).await.unwrap();
         assert_exists(
-            repository.set_key_enabled(zoo.id, second.id, true).await,
+            &repository.set_key_enabled(zoo.id, second.id, true).await,
             &second.id.to_string(),
         );
         repository.set_key_enabled(acme.id, first.id, false).await.unwrap();
@@ -132,7 +132,7 @@ contract! {
 
     async fn a_key_needs_its_tenant(fresh: &TestDatabase) {
         let repository = SqlTenants::new(fresh.database.clone());
-        assert_missing(repository.create_key(&key(&tenant("nobody"), "ci", 1)).await);
+        assert_missing(&repository.create_key(&key(&tenant("nobody"), "ci", 1)).await);
     }
 
     async fn changes_reach_their_row_only(fresh: &TestDatabase) {
@@ -160,11 +160,11 @@ contract! {
         repository.create_tenant(&acme).await.unwrap();
         repository.create_tenant(&zoo).await.unwrap();
         repository.create_key(&kept).await.unwrap();
-        assert_missing(repository.set_key_enabled(zoo.id, kept.id, false).await);
-        assert_missing(repository.set_key_expiry(zoo.id, kept.id, Some(noon())).await);
+        assert_missing(&repository.set_key_enabled(zoo.id, kept.id, false).await);
+        assert_missing(&repository.set_key_expiry(zoo.id, kept.id, Some(noon())).await);
         let new = key(&zoo, "ci", 2);
-        assert_missing(repository.replace_key(zoo.id, kept.id, "old", noon(), &new).await);
-        assert_missing(repository.set_tenant_enabled(TenantId::new(), false).await);
+        assert_missing(&repository.replace_key(zoo.id, kept.id, "old", noon(), &new).await);
+        assert_missing(&repository.set_tenant_enabled(TenantId::new(), false).await);
         assert_eq!(repository.load_keys().await.unwrap(), [(acme, kept)]);
     }
 
@@ -188,7 +188,7 @@ contract! {
         repository.create_key(&other).await.unwrap();
         let before = repository.revision().await.unwrap();
         let clash = key(&acme, "other", 3);
-        assert_exists(repository.replace_key(acme.id, old.id, "ci (rotated)", noon(), &clash).await, "other");
+        assert_exists(&repository.replace_key(acme.id, old.id, "ci (rotated)", noon(), &clash).await, "other");
         assert_eq!(repository.list_keys(acme.id).await.unwrap(), [old, other]);
         assert_eq!(repository.revision().await.unwrap(), before);
     }
@@ -208,7 +208,7 @@ contract! {
         revisions.push(repository.revision().await.unwrap());
         assert!(revisions.is_sorted_by(|before, after| before < after), "{revisions:?}");
         repository.touch_keys(&[(ci.id, noon())]).await.unwrap();
-        assert_exists(repository.create_tenant(&tenant("acme")).await, "acme");
+        assert_exists(&repository.create_tenant(&tenant("acme")).await, "acme");
         assert_eq!(repository.revision().await.unwrap(), revisions[4]);
     }
 
@@ -276,7 +276,7 @@ contract! {
         repository.create_key(&key(&managed, "ci", 1)).await.unwrap();
         let zoo = declared("zoo");
         repository.sync_declared(std::slice::from_ref(&zoo), &[]).await.unwrap();
-        assert_exists(repository.sync_declared(&[declared("new"), declared("acme")], &[]).await, "acme");
+        assert_exists(&repository.sync_declared(&[declared("new"), declared("acme")], &[]).await, "acme");
         assert!(repository.find_tenant("zoo").await.unwrap().unwrap().enabled);
         assert!(repository.find_tenant("new").await.unwrap().is_none());
         assert_eq!(repository.find_tenant("acme").await.unwrap(), Some(managed));
@@ -290,7 +290,7 @@ contract! {
         repository.create_key(&key(&acme, "managed", 2)).await.unwrap();
         repository.sync_declared(tenants, &[]).await.unwrap();
         assert_eq!(callers(&repository).await, ["acme/ci disabled", "acme/managed"]);
-        assert_exists(repository.sync_declared(tenants, &[declared_key(&acme, "managed", 3)]).await, "managed");
+        assert_exists(&repository.sync_declared(tenants, &[declared_key(&acme, "managed", 3)]).await, "managed");
         repository.sync_declared(&[], &[]).await.unwrap();
         assert_eq!(callers(&repository).await, ["acme/ci disabled", "acme/managed disabled"]);
     }

@@ -147,7 +147,7 @@ fn lower_types(schema: &mut Map<String, Value>) {
     }
 }
 
-/// `nullable: true` → a second type (OpenAPI 3.0).
+/// `nullable: true` → a second type (`OpenAPI` 3.0).
 fn nullable(schema: &mut Map<String, Value>) {
     let (Some(Value::Bool(nullable)), Some(Value::String(kind))) =
         (schema.get("nullable"), schema.get("type"))
@@ -199,8 +199,8 @@ fn promote_required(schema: &mut Map<String, Value>) {
 mod tests {
     use super::*;
 
-    fn fixed(schema: Value) -> Value {
-        arguments(Some(&schema)).0
+    fn fixed(schema: impl Into<Value>) -> Value {
+        arguments(Some(&schema.into())).0
     }
 
     #[test]

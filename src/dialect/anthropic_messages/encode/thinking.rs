@@ -221,7 +221,7 @@ impl Writer<'_> {
             }
             _ if reasoning.show == ReasoningShow::Default => {}
             _ => {
-                self.drop(self.place(), Severity::Cosmetic, "the model cannot be told what thinking to show")
+                self.drop(self.place(), Severity::Cosmetic, "the model cannot be told what thinking to show");
             }
         }
     }

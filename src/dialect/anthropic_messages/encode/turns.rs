@@ -118,8 +118,8 @@ fn is(block: &Value, kind: &str) -> bool {
 }
 
 /// Puts a mark on a block that can bear one and has none.
-fn mark(block: Option<&mut Value>, mark: &CacheMark) {
-    let Some(Value::Object(block)) = block else { return };
+fn mark(block: &mut Value, mark: &CacheMark) {
+    let Value::Object(block) = block else { return };
     let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
     if !kind.ends_with("thinking") && !block.contains_key("cache_control") {
         block.insert("cache_control".to_owned(), super::cache::mark(mark));
@@ -159,7 +159,11 @@ impl Writer<'_> {
             let at = place(turn, index);
             match (self.part(part, &at)?, &part.cache) {
                 (Some(block), _) => blocks.push(block),
-                (None, Some(cache)) => mark(blocks.last_mut().or_else(|| talk.last_block()), cache),
+                (None, Some(cache)) => {
+                    if let Some(block) = blocks.last_mut().or_else(|| talk.last_block()) {
+                        mark(block, cache);
+                    }
+                }
                 (None, None) => {}
             }
         }

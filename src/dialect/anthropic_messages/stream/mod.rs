@@ -1,5 +1,6 @@
 //! Messages streams: frames to canonical events, canonical events to frames.
 
+mod blocks;
 mod decode;
 mod encode;
 

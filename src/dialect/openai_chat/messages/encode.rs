@@ -85,9 +85,8 @@ impl Messages<'_> {
 
     fn turn(&mut self, turn: &Turn) {
         match turn.role {
-            Role::System => self.spoken("system", turn),
             Role::Developer if self.context.abilities.developer_role => self.spoken("developer", turn),
-            Role::Developer => self.spoken("system", turn),
+            Role::System | Role::Developer => self.spoken("system", turn),
             Role::User => self.user(turn),
             Role::Assistant => self.assistant(turn),
         }

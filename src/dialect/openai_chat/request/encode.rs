@@ -45,7 +45,7 @@ pub(in crate::dialect::openai_chat) fn encode(
     body.insert("model".to_owned(), model.as_str().into());
     body.insert("messages".to_owned(), Value::Array(messages));
     match asked.tool {
-        Some(schema) => tools::encode::write_json_tool(schema, &mut body, &mut recall),
+        Some(schema) => tools::encode::write_json_tool(&schema, &mut body, &mut recall),
         None => tools::encode::write(request, abilities, &names, &mut body, &mut recall, &mut losses),
     }
     if let Some(format) = asked.response_format {

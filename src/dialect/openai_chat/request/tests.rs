@@ -50,6 +50,7 @@ fn permissive() -> Abilities {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn request(messages: Value) -> Value {
     json!({ "model": "m", "messages": messages })
 }

@@ -207,17 +207,15 @@ impl EventDecoder for Decoder {
             self.fail(error, events);
             return Ok(());
         }
-        match serde_json::from_slice::<Chunk<'_>>(data) {
-            Ok(chunk) => self.chunk(chunk, data, events),
-            Err(_) => {
-                // Not as it should be: lone surrogates are repaired, the rest is refused.
-                let repaired = json::parse(data)?.to_string();
-                let chunk = serde_json::from_str::<Chunk<'_>>(&repaired).map_err(|it| {
-                    DecodeError::new("", format!("a chunk of the answer is not one of Chat: {it}"))
-                })?;
-                self.chunk(chunk, repaired.as_bytes(), events);
-            }
+        if let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) {
+            self.chunk(chunk, data, events);
+            return Ok(());
         }
+        // Not as it should be: lone surrogates are repaired, the rest is refused.
+        let repaired = json::parse(data)?.to_string();
+        let chunk = serde_json::from_str::<Chunk<'_>>(&repaired)
+            .map_err(|it| DecodeError::new("", format!("a chunk of the answer is not one of Chat: {it}")))?;
+        self.chunk(chunk, repaired.as_bytes(), events);
         Ok(())
     }
 
@@ -245,11 +243,14 @@ struct Said<'a> {
 
 impl Said<'_> {
     fn delta(&mut self, delta: ChunkDelta<'_>) {
-        let thought = match (delta.reasoning_content, delta.reasoning) {
-            (it, _) if !it.is_empty() => it,
-            (_, it) if !it.is_empty() => it,
-            _ => details(chunk::value(delta.reasoning_details).as_ref()).map_or(Content::None, Content::Text),
-        };
+        let mut thought = delta.reasoning_content;
+        if thought.is_empty() {
+            thought = delta.reasoning;
+        }
+        if thought.is_empty() {
+            let text = details(chunk::value(delta.reasoning_details).as_ref());
+            thought = text.map_or(Content::None, Content::Text);
+        }
         self.content(Kind::Reasoning, thought);
         self.content(Kind::Text, delta.content);
         if let Some(text) = delta.refusal {
@@ -297,7 +298,15 @@ impl Said<'_> {
                 return;
             }
         }
+        self.release();
         self.put(kind, text);
+    }
+
+    /// Says what waited.
+    fn release(&mut self) {
+        for (kind, text) in std::mem::take(&mut self.state.held) {
+            self.put(kind, text);
+        }
     }
 
     fn put(&mut self, kind: Kind, text: String) {
@@ -353,9 +362,7 @@ impl Said<'_> {
         self.close();
         let (calls, mut sink) = self.calls();
         calls.close_all(&mut sink);
-        for (kind, text) in std::mem::take(&mut self.state.held) {
-            self.put(kind, text);
-        }
+        self.release();
         self.close();
         let held = finish::Held { calls: self.state.calls.any(), refusal: self.state.refused };
         let finish = finish::decode(self.state.finish.as_deref(), self.state.matched.take(), held);

@@ -125,7 +125,11 @@ impl Calls {
 
     fn text(&mut self, at: usize, text: String, sink: &mut Sink<'_>) {
         let call = &mut self.calls[at];
-        call.held.push_str(&text);
+        if call.held.is_empty() {
+            call.held = text;
+        } else {
+            call.held.push_str(&text);
+        }
         if call.block.is_none() && !call.name.is_empty() && call.id.is_some() {
             self.start(at, sink);
         }
@@ -215,11 +219,19 @@ fn flush(call: &mut Call, block: u32, events: &mut Vec<ChatEvent>) {
 /// How far the arguments' JSON has come, without keeping it.
 #[derive(Debug, Default)]
 struct Progress {
+    seen: Seen,
     depth: u32,
     in_string: bool,
     escaped: bool,
-    begun: bool,
-    opened: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Seen {
+    #[default]
+    Nothing,
+    /// Something, but no bracket yet.
+    Something,
+    Bracket,
 }
 
 impl Progress {
@@ -238,20 +250,22 @@ impl Progress {
                 b'"' => self.in_string = true,
                 b'{' | b'[' => {
                     self.depth += 1;
-                    self.opened = true;
+                    self.seen = Seen::Bracket;
                 }
                 b'}' | b']' => self.depth = self.depth.saturating_sub(1),
                 _ => {}
             }
-            self.begun |= !byte.is_ascii_whitespace();
+            if self.seen == Seen::Nothing && !byte.is_ascii_whitespace() {
+                self.seen = Seen::Something;
+            }
         }
     }
 
     fn begun(&self) -> bool {
-        self.begun
+        self.seen != Seen::Nothing
     }
 
     fn complete(&self) -> bool {
-        self.opened && self.depth == 0 && !self.in_string
+        self.seen == Seen::Bracket && self.depth == 0 && !self.in_string
     }
 }

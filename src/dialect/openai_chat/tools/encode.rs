@@ -43,7 +43,7 @@ pub(in crate::dialect::openai_chat) fn write(
 
 /// Puts the one tool whose arguments are the answer into the body, and forces it.
 pub(in crate::dialect::openai_chat) fn write_json_tool(
-    schema: Value,
+    schema: &Value,
     body: &mut Map<String, Value>,
     recall: &mut Recall,
 ) {

@@ -1,0 +1,170 @@
+//! Streams: any chunking, whole answers, grammar, usage, no cross-talk.
+
+use dragoman::dialect::{ChatResponse, DialectId, Recall, TokenUsage, canonical::Extra, collect::unfold};
+use proptest::prelude::*;
+
+use crate::support::{
+    fixtures::{self, Fixture},
+    generate,
+    grammar::{self, Told},
+    trip,
+};
+
+fn answer_of(fixture: &Fixture) -> ChatResponse {
+    let title = fixture.title();
+    fixture.dialect.client().decode_response(&fixture.bytes, &Recall::default()).expect(&title)
+}
+
+/// An answer without what a stream has no place for.
+fn streamable(mut answer: ChatResponse) -> ChatResponse {
+    answer.extra = Extra::default();
+    for choice in &mut answer.choices {
+        choice.extra = Extra::default();
+        choice.parts.iter_mut().for_each(|it| it.extra = Extra::default());
+    }
+    answer
+}
+
+/// What a client sees of an answer, whoever answered: its choices without the upstream's own words.
+fn seen(mut answer: ChatResponse) -> ChatResponse {
+    (answer.id, answer.model, answer.created, answer.usage) = (None, None, None, None);
+    for choice in &mut answer.choices {
+        choice.finish.raw = None;
+    }
+    streamable(answer)
+}
+
+#[test]
+fn a_whole_answer_equals_its_stream_collected() {
+    for answer in fixtures::all("answers") {
+        let streams = fixtures::of(answer.dialect, "streams");
+        let Some(stream) = streams.iter().find(|it| it.name == answer.name) else { continue };
+        let title = stream.title();
+        let collected = trip::collect(trip::read(stream.dialect, &[&stream.bytes])).expect(&title);
+        assert_eq!(streamable(collected), streamable(answer_of(&answer)), "{title}");
+    }
+}
+
+#[test]
+fn every_stream_reaches_every_client_well_formed() {
+    for stream in fixtures::whole_streams() {
+        for to in fixtures::DIALECTS {
+            let out = trip::relay(stream.dialect, to, &[&stream.bytes]);
+            let told = grammar::check(to, &out);
+            let text = String::from_utf8_lossy(&out);
+            assert_eq!(told, Ok(Told::Success), "{} to {}:\n{text}", stream.title(), to.name());
+        }
+    }
+}
+
+#[test]
+fn ec_036_an_error_in_a_stream_reaches_every_client_as_one() {
+    for stream in fixtures::all("streams").into_iter().filter(|it| it.name.starts_with("error-")) {
+        for to in fixtures::DIALECTS {
+            let out = trip::relay(stream.dialect, to, &[&stream.bytes]);
+            assert_eq!(grammar::check(to, &out), Ok(Told::Error), "{} to {}", stream.title(), to.name());
+        }
+    }
+}
+
+#[test]
+fn a_stream_says_the_same_after_it_was_sent_on() {
+    for stream in fixtures::whole_streams() {
+        let before = trip::collect(trip::read(stream.dialect, &[&stream.bytes])).unwrap();
+        let out = trip::relay(stream.dialect, stream.dialect, &[&stream.bytes]);
+        let title = stream.title();
+        let after = trip::collect(trip::read(stream.dialect, &[&out])).expect(&title);
+        assert_eq!(seen(after), seen(before), "{title}");
+    }
+}
+
+#[test]
+fn a_whole_answer_can_be_given_as_a_stream() {
+    for answer in fixtures::all("answers") {
+        for to in fixtures::DIALECTS {
+            let out = trip::write(to, unfold(answer_of(&answer)));
+            let title = format!("{} to {}", answer.title(), to.name());
+            assert_eq!(
+                grammar::check(to, &out),
+                Ok(Told::Success),
+                "{title}:\n{}",
+                String::from_utf8_lossy(&out)
+            );
+        }
+    }
+}
+
+#[test]
+fn ec_017_usage_keeps_its_sums_over_every_pair() {
+    let sums =
+        |it: &TokenUsage| (it.total_input(), it.cache_read.unwrap_or(0), it.cache_write(), it.total_output());
+    for answer in fixtures::all("answers") {
+        let whole = answer_of(&answer);
+        let expected = sums(&whole.usage.unwrap());
+        for to in fixtures::DIALECTS {
+            let title = format!("{} to {}", answer.title(), to.name());
+            let body = to.server().encode_response(&whole, &trip::context());
+            let read_back = to.client().decode_response(&body, &Recall::default()).expect(&title);
+            assert_eq!(sums(&read_back.usage.unwrap()), expected, "{title}");
+
+            let out = trip::write(to, unfold(whole.clone()));
+            let read_back = trip::collect(trip::read(to, &[&out])).expect(&title);
+            assert_eq!(sums(&read_back.usage.unwrap()), expected, "{title}, streamed");
+        }
+    }
+}
+
+#[test]
+fn ec_181_a_thousand_streams_do_not_mix() {
+    let fixtures = fixtures::whole_streams();
+    let pairs: Vec<(&Fixture, DialectId)> =
+        fixtures.iter().flat_map(|it| fixtures::DIALECTS.map(|to| (it, to))).collect();
+    let alone: Vec<Vec<u8>> =
+        pairs.iter().map(|(it, to)| trip::relay(it.dialect, *to, &[&it.bytes])).collect();
+    let mut running: Vec<(usize, trip::Reader, trip::Writer, usize)> = (0..1_000)
+        .map(|at| {
+            let (fixture, to) = pairs[at % pairs.len()];
+            (at % pairs.len(), trip::Reader::new(fixture.dialect), trip::Writer::new(to), 0)
+        })
+        .collect();
+    let mut step = 7;
+    while running.iter().any(|(pair, _, _, at)| *at < pairs[*pair].0.bytes.len()) {
+        for (pair, reader, writer, at) in &mut running {
+            let bytes = &pairs[*pair].0.bytes;
+            let to = (*at + step).min(bytes.len());
+            let mut events = Vec::new();
+            reader.push(&bytes[*at..to], &mut events);
+            for event in events {
+                writer.push(event);
+            }
+            *at = to;
+            step = step % 61 + 5;
+        }
+    }
+    for (pair, mut reader, mut writer, _) in running {
+        let mut events = Vec::new();
+        reader.finish(&mut events);
+        for event in events {
+            writer.push(event);
+        }
+        assert!(writer.finish() == alone[pair], "{}", pairs[pair].0.title());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn ec_077_any_chunking_gives_the_same_events(
+        at in any::<prop::sample::Index>(),
+        cuts in generate::cuts(),
+        line_end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+    ) {
+        let streams = fixtures::all("streams");
+        let stream = at.get(&streams);
+        let bytes = std::str::from_utf8(&stream.bytes).unwrap().replace('\n', line_end).into_bytes();
+        let pieces = generate::cut(&bytes, &cuts);
+        let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        prop_assert_eq!(trip::read(stream.dialect, &pieces), trip::read(stream.dialect, &[&stream.bytes]));
+    }
+}

@@ -1,0 +1,92 @@
+//! A stream that is cut anywhere never looks like one that ended well.
+
+use bytes::Bytes;
+use dragoman::{
+    dialect::{
+        DialectId,
+        verbatim::{Tap, TapEnd},
+    },
+    kernel::error::ErrorKind,
+};
+
+use crate::support::{
+    fixtures,
+    grammar::{self, Told},
+    trip,
+};
+
+/// What a client reads of a stream: its choices.
+fn said(dialect: DialectId, stream: &[u8]) -> String {
+    let answer = trip::collect(trip::read(dialect, &[stream])).unwrap();
+    format!("{:?}", answer.choices)
+}
+
+#[test]
+fn ec_037_a_cut_at_any_byte_is_told_as_an_error_or_changed_nothing() {
+    for stream in fixtures::all("streams") {
+        for to in fixtures::DIALECTS {
+            let whole = trip::relay(stream.dialect, to, &[&stream.bytes]);
+            for cut in 0..stream.bytes.len() {
+                let out = trip::relay(stream.dialect, to, &[&stream.bytes[..cut]]);
+                let title = format!("{} to {} cut at {cut}", stream.title(), to.name());
+                match grammar::check(to, &out) {
+                    Ok(Told::Error) => {}
+                    Ok(Told::Success) => assert_eq!(said(to, &out), said(to, &whole), "{title}"),
+                    Err(rule) => panic!("{title}: {rule}\n{}", String::from_utf8_lossy(&out)),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn ec_037_a_stream_that_was_cut_is_told_as_an_error() {
+    for stream in fixtures::all("streams").into_iter().filter(|it| it.name.starts_with("cut-")) {
+        for to in fixtures::DIALECTS {
+            let out = trip::relay(stream.dialect, to, &[&stream.bytes]);
+            assert_eq!(grammar::check(to, &out), Ok(Told::Error), "{} to {}", stream.title(), to.name());
+        }
+    }
+}
+
+#[test]
+fn ec_037_a_verbatim_stream_that_is_cut_is_known_to_be() {
+    for stream in fixtures::all("streams") {
+        let dialect = stream.dialect;
+        for cut in 0..=stream.bytes.len() {
+            let mut tap = Tap::new(dialect, false, trip::MAX_FRAME);
+            let mut out = Vec::new();
+            tap.push(Bytes::copy_from_slice(&stream.bytes[..cut]), &mut out).unwrap();
+            let end = tap.finish(&mut out);
+            let passed = out.concat();
+            let title = format!("{} cut at {cut}", stream.title());
+            match end {
+                TapEnd::Complete => {
+                    assert_eq!(said(dialect, &passed), said(dialect, &stream.bytes), "{title}");
+                }
+                TapEnd::Errored(_) => assert!(stream.name.starts_with("error-"), "{title}"),
+                // Told as an error. A codec is content with a stop reason where `message_stop` is missing.
+                TapEnd::Truncated => match trip::collect(trip::read(dialect, &[&passed])) {
+                    Ok(answer) => {
+                        assert_eq!(dialect, DialectId::AnthropicMessages, "{title}");
+                        assert_eq!(format!("{:?}", answer.choices), said(dialect, &stream.bytes), "{title}");
+                    }
+                    Err(error) => assert_eq!(error.kind, ErrorKind::Truncated, "{title}"),
+                },
+            }
+        }
+    }
+}
+
+#[test]
+fn the_tap_counts_what_the_codecs_count() {
+    for stream in fixtures::whole_streams().into_iter().filter(|it| it.name != "without-stop") {
+        let mut tap = Tap::new(stream.dialect, false, trip::MAX_FRAME);
+        let mut out = Vec::new();
+        tap.push(Bytes::from(stream.bytes.clone()), &mut out).unwrap();
+        assert_eq!(tap.finish(&mut out), TapEnd::Complete, "{}", stream.title());
+        let answer = trip::collect(trip::read(stream.dialect, &[&stream.bytes])).unwrap();
+        assert_eq!(tap.seen().usage, answer.usage.unwrap_or_default(), "{}", stream.title());
+        assert_eq!((&tap.seen().id, &tap.seen().model), (&answer.id, &answer.model), "{}", stream.title());
+    }
+}

@@ -1,0 +1,9 @@
+//! What tests of several modules share.
+
+pub(crate) mod facts;
+pub(crate) mod fixtures;
+pub(crate) mod gateway;
+pub(crate) mod generate;
+pub(crate) mod grammar;
+pub(crate) mod http;
+pub(crate) mod trip;
