@@ -12,10 +12,10 @@ use dragoman::{
     config::{Config, Environment, Faults, Source, load},
     credential::{CredentialStatus, QuotaState},
     simulator::{self, Options, Running, Scenario},
-    telemetry::metrics,
+    telemetry::metrics::{self, Exporter},
     usage::{AttemptQuery, UsageRecord},
 };
-use metrics_exporter_prometheus::PrometheusHandle;
+
 use serde_json::Value;
 
 use super::http::{Reply, Request};
@@ -64,8 +64,8 @@ pub(crate) struct TestGateway {
 }
 
 /// Counts for the whole process: there can be one recorder only.
-fn prometheus() -> PrometheusHandle {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+fn prometheus() -> Exporter {
+    static HANDLE: OnceLock<Exporter> = OnceLock::new();
     HANDLE.get_or_init(|| metrics::start().unwrap()).clone()
 }
 
