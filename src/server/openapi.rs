@@ -105,7 +105,8 @@ impl Modify for Trail {
 fn add_headers(response: &mut RefOr<Response>) {
     let RefOr::T(response) = response else { return };
     for (name, description) in HEADERS {
-        let header = Header { description: Some(description.to_owned()), ..Header::default() };
+        let mut header = Header::default();
+        header.description = Some(description.to_owned());
         response.headers.insert(name.to_owned(), RefOr::T(header));
     }
 }
@@ -205,8 +206,6 @@ mod schemas {
 
 mod stubs {
     #![expect(dead_code, reason = "only the annotations are read")]
-
-    use serde_json::Value;
 
     use super::schemas::{
         ChatError, ChatRequest, CountRequest, MessagesError, MessagesRequest, Status, TokenCount,
