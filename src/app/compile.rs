@@ -273,10 +273,7 @@ fn upstream_routes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        catalog::model::ThinkingControl,
-        config::{Environment, Source, load},
-    };
+    use crate::catalog::model::ThinkingControl;
 
     fn config(text: &str) -> Config {
         load(&Source::Text(text.to_owned()), &Environment::default()).unwrap()
@@ -297,13 +294,8 @@ mod tests {
 
     #[test]
     fn a_wrong_ability_is_a_fault_with_its_place() {
-        let found = compile(
-            &config("abilities: [{model: a}, {thinking: effort}, {model: b, thinkin: effort}]"),
-            &[],
-            &Discovered::default(),
-        )
-        .err()
-        .unwrap_or_default();
+        let text = "abilities: [{model: a}, {thinking: effort}, {model: b, thinkin: effort}]";
+        let found = load(&Source::Text(text.to_owned()), &Environment::default()).unwrap_err().0;
         let paths: Vec<_> = found.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(paths, ["abilities[1]", "abilities[2]"]);
         assert!(found[1].message.contains("`thinkin`"), "{found:?}");

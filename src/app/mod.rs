@@ -13,3 +13,5 @@ pub mod serve;
 pub use foundation::Foundation;
 pub use gateway::{Gateway, Surroundings};
 pub use serve::{Serve, serve};
+
+pub use crate::server::openapi::inference as openapi;

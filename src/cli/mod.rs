@@ -1,4 +1,4 @@
-//! The command line: serve, check, migrate, tenant, key, credential, report, simulate.
+//! The command line: serve, check, migrate, tenant, key, credential, report, openapi, simulate.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks")]
 
 mod credential;
@@ -95,6 +95,8 @@ enum Command {
         #[command(flatten)]
         report: report::ReportArgs,
     },
+    /// Print the inference paths as an OpenAPI document.
+    Openapi,
     /// Play an upstream, for tests and demonstrations.
     #[cfg(feature = "simulator")]
     Simulate(simulate::SimulateArgs),
@@ -155,6 +157,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                     .await?;
             }
             Command::Check { .. } => unreachable!("answered above"),
+            Command::Openapi => print!("{}", app::openapi()),
             Command::Migrate { config } => {
                 config.open().await?;
                 println!("the database is up to date");

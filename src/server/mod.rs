@@ -3,6 +3,7 @@
 pub mod door;
 pub mod health;
 pub mod inference;
+pub mod openapi;
 pub mod presented;
 
 use std::{

@@ -105,6 +105,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("mimalloc", &["main"]),
+    ("utoipa", &["server"]),
 ];
 
 #[test]

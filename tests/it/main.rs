@@ -4,6 +4,7 @@
 mod architecture;
 mod crash;
 mod dialect;
+mod openapi;
 mod process;
 mod storage;
 mod support;
