@@ -166,7 +166,7 @@ async fn told_to_stop() {
             Ok(mut signal) => drop(signal.recv().await),
             Err(error) => {
                 tracing::error!(%error, "A signal cannot be waited for");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     };

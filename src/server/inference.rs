@@ -1,6 +1,6 @@
 //! The inference paths: who calls, what do they bring, one call to the pipeline, and the answer in their dialect.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -249,11 +249,13 @@ fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail
     }
 }
 
-/// `dropped=/seed,/top_k; approximated=/temperature`.
+/// `dropped=/seed,/top_k; approximated=/temperature`. Each place is named once for what became of it.
 fn translation(trail: &Trail) -> String {
     let mut text = String::new();
     let mut last = "";
     let mut losses: Vec<_> = trail.losses.iter().collect();
+    let mut named = HashSet::new();
+    losses.retain(|it| named.insert((it.action, it.at.as_str())));
     losses.sort_by_key(|it| it.action.name());
     for loss in losses {
         let before = text.len();
@@ -324,5 +326,20 @@ fn insert(response: &mut HttpResponse, name: &'static str, value: &str) {
     use actix_web::http::header::{HeaderName, HeaderValue};
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{Loss, Severity};
+
+    #[test]
+    fn a_place_is_named_once_for_what_became_of_it() {
+        let dropped = |at: &str| Loss::dropped(at, Severity::Cosmetic, "why");
+        let approximated = Loss::approximated("/thinking", Severity::Semantic, "why");
+        let losses = vec![dropped("/thinking"), dropped("/seed"), approximated, dropped("/thinking")];
+        let trail = Trail { losses, ..Trail::default() };
+        assert_eq!(translation(&trail), "approximated=/thinking; dropped=/thinking,/seed");
     }
 }

@@ -40,7 +40,11 @@ impl Upstream {
             kind: fault.kind(),
             message: self.message(fault, failure, &said),
             at: failure.wire().and_then(|it| it.param.as_deref()).map(|it| redactor.text(&pointer(it))),
-            code: failure.wire().and_then(|it| it.code.as_deref()).map(|it| redactor.text(it)),
+            code: failure
+                .wire()
+                .and_then(|it| it.code.as_deref())
+                .filter(|_| !is_ours(fault))
+                .map(|it| redactor.text(it)),
             status: status_of(failure),
             retry_after: wait.filter(|_| !matches!(fault, Fault::Request(_) | Fault::Model)),
             original: self.original(fault, failure, tried.model, &redactor),
@@ -75,7 +79,7 @@ impl Upstream {
         redactor: &Redactor,
     ) -> Option<OriginalError> {
         let Failure::Status { status, body, .. } = failure else { return None };
-        if matches!(fault, Fault::Refused | Fault::Forbidden | Fault::Challenge)
+        if is_ours(fault)
             || !(status.is_client_error() || status.is_server_error())
             || body.len() > LONGEST_ORIGINAL
         {
@@ -96,6 +100,11 @@ impl Upstream {
         let private = private.filter_map(|(_, value)| value.to_str().ok());
         Redactor::new(private.chain([credential.secret.expose_secret()]))
     }
+}
+
+/// Whether a failure is about the gateway's credential: a client that read its code would think of its own.
+const fn is_ours(fault: Fault) -> bool {
+    matches!(fault, Fault::Refused | Fault::Forbidden | Fault::Challenge)
 }
 
 /// A list of models or a count that the upstream does not have says nothing about its models or credentials.

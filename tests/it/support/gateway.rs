@@ -15,6 +15,7 @@ use dragoman::{
     telemetry::metrics::{self, Exporter},
     usage::{AttemptQuery, UsageRecord},
 };
+
 use serde_json::Value;
 
 use super::http::{Reply, Request};

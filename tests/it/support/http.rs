@@ -47,12 +47,17 @@ impl Request {
 
     /// Sends it with another `content-length` than the body has: the rest never comes.
     pub(crate) async fn send_claiming(&self, address: SocketAddr, length: usize) -> Reply {
-        Waiting { socket: self.start(address, length).await }.head().await
+        self.begin_claiming(address, length).await.head().await
     }
 
     /// Sends it and does not wait for anything.
     pub(crate) async fn begin(&self, address: SocketAddr) -> Waiting {
-        Waiting { socket: self.start(address, self.body.len()).await }
+        self.begin_claiming(address, self.body.len()).await
+    }
+
+    /// `begin` with another `content-length` than the body has.
+    pub(crate) async fn begin_claiming(&self, address: SocketAddr, length: usize) -> Waiting {
+        Waiting { socket: self.start(address, length).await }
     }
 
     async fn start(&self, address: SocketAddr, length: usize) -> TcpStream {

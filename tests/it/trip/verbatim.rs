@@ -77,10 +77,10 @@ async fn a_chat_stream_has_no_usage_unless_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn ec_pieces_that_cut_through_anything_come_home_whole() {
+async fn pieces_that_cut_through_anything_come_home_whole() {
     let gateway = TestGateway::with_both("rules: [{ name: crumbs, pace: { chunk-bytes: 3 } }]").await;
     let chat = gateway.chat(CHAT_STREAM).await.text().await;
-    assert!(chat.contains("You wrote 5 characters.".split(' ').next().unwrap()));
+    assert!(chat.contains("You wrote"), "{chat}");
     assert!(chat.ends_with("data: [DONE]\n\n") && !chat.contains("prompt_tokens"), "{chat}");
     let body = MESSAGES.replacen('{', r#"{"stream":true,"#, 1).replace(r#""x_unknown":[1.0],"#, "");
     let messages = gateway.messages(body).await.text().await;
