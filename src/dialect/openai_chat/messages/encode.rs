@@ -170,10 +170,12 @@ impl Messages<'_> {
         }
         self.attach();
         let content = self.content(turn, &rest, "\n\n");
-        if content.as_array().is_some_and(Vec::is_empty) && !turn.parts.is_empty() {
+        let nothing = content.as_array().is_some_and(Vec::is_empty);
+        if nothing && !turn.parts.is_empty() {
             return turn.extra.lose(self.losses);
         }
-        self.push("user", turn, content);
+        // An empty list of parts is refused, an empty text is not.
+        self.push("user", turn, if nothing { "".into() } else { content });
     }
 
     fn result(&mut self, turn: &Turn, part: &Part, result: &ToolResult) {

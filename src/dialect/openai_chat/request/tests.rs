@@ -246,6 +246,15 @@ fn ec_012_the_billing_header_is_not_told() {
 }
 
 #[test]
+fn a_turn_without_parts_is_told_as_an_empty_text() {
+    for text_parts in [true, false] {
+        let turns = vec![turn(Role::User, vec![]), turn(Role::User, vec![Part::text("hi")])];
+        let (body, _) = encoded(&foreign(turns), &Abilities { text_parts, ..Abilities::default() });
+        assert_eq!(body["messages"][0], json!({"role": "user", "content": ""}));
+    }
+}
+
+#[test]
 fn ec_014_a_system_turn_stays_where_it_is() {
     let turns = vec![
         turn(Role::User, vec![Part::text("a")]),
