@@ -381,6 +381,13 @@ mod tests {
     }
 
     #[test]
+    fn an_openai_model_is_told_no_unknown_fields_wherever_it_is() {
+        let unknown = |kind: &str, model: &str| abilities(CHAT, kind, model).unknown_fields;
+        assert!(!unknown("openai-compatible", "gpt-4o") && !unknown("openai-compatible", "o3"));
+        assert!(unknown("openai-compatible", "gpt-oss-120b") && unknown("openrouter", "openai/gpt-5"));
+    }
+
+    #[test]
     fn presets_have_their_ways() {
         let openrouter = abilities(CHAT, "openrouter", "openai/gpt-5");
         assert_eq!(openrouter.thinking, ThinkingControl::ReasoningObject);

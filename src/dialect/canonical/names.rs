@@ -115,6 +115,15 @@ pub fn clean_id(id: &str, legal: fn(char) -> bool, longest: usize) -> Cow<'_, st
     }
 }
 
+/// Returns the name of a person, of `longest` characters at most: itself if it is short enough, else its hash.
+pub fn clean_user(user: &str, longest: usize) -> Cow<'_, str> {
+    if user.chars().count() <= longest {
+        Cow::Borrowed(user)
+    } else {
+        Cow::Owned(format!("user_{}", hex(user, 16)))
+    }
+}
+
 /// Makes an id for a call whose upstream gave none; the same `seed` always makes the same one.
 pub fn minted_id(seed: &str) -> String {
     format!("call_{}", hex(seed, 12))
@@ -136,6 +145,14 @@ mod tests {
 
     fn map(names: &[&str], longest: usize) -> NameMap {
         NameMap::build(names.iter().copied(), NameRule::plain(longest))
+    }
+
+    #[test]
+    fn a_long_name_of_a_person_is_told_as_its_hash() {
+        assert_eq!(clean_user("someone", 128), "someone");
+        let told = clean_user(&"x".repeat(129), 128).into_owned();
+        assert!(told.starts_with("user_") && told.len() < 128, "{told}");
+        assert_eq!(clean_user(&"x".repeat(129), 128), told);
     }
 
     #[test]

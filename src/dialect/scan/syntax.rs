@@ -310,7 +310,7 @@ fn code_unit(text: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
 }
 
-/// Whether a key, in its quotes, is one that serde_json takes for its own sign: what it holds would be read as something
+/// Whether a key, in its quotes, is one that `serde_json` takes for its own sign: what it holds would be read as something
 /// else than what stands there.
 fn is_reserved(key: &[u8]) -> bool {
     (key.get(1) == Some(&b'$') || key.contains(&b'\\')) && string_text(key).starts_with("$serde_json::")

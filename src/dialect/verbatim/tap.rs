@@ -138,7 +138,7 @@ impl Tap {
         Ok(())
     }
 
-    /// The stream has ended: passes on a last event that lacked its blank line, and Chat's `[DONE]` if it is missing.
+    /// The stream has ended: passes on a last event that lacked its blank line, and the terminal if only that is missing.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) -> TapEnd {
         if !self.is_over() {
             let mut last = Vec::new();
@@ -158,8 +158,13 @@ impl Tap {
         if self.terminal {
             return TapEnd::Complete;
         }
-        if self.dialect == DialectId::OpenaiChat && self.seen.finish.is_some() && self.unfinished.is_empty() {
-            out.push(Bytes::from_static(b"data: [DONE]\n\n"));
+        // Some clones forget the terminal: an answer that said why it ended is whole.
+        let is_whole = self.seen.finish.is_some() && self.unfinished.is_empty();
+        if is_whole {
+            out.push(Bytes::from_static(match self.dialect {
+                DialectId::OpenaiChat => b"data: [DONE]\n\n".as_slice(),
+                DialectId::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+            }));
             return TapEnd::Complete;
         }
         TapEnd::Truncated

@@ -34,8 +34,9 @@ mod tests;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, VecDeque},
-    fs::{self, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -165,6 +166,8 @@ struct State {
     open: HashMap<AttemptId, Place>,
     /// Settlements the disk refused; at most one for each open intent.
     unwritten: VecDeque<(AttemptId, Box<[u8]>)>,
+    /// Whether the last intent was refused.
+    refuses: bool,
     closed: bool,
 }
 
@@ -196,7 +199,7 @@ impl Spool {
         limits: Limits,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
-        fs::create_dir_all(root)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         let run = RunDir::create(root)?;
         let syncer = match durability {
             Durability::Process => None,
@@ -213,6 +216,7 @@ impl Spool {
             last: Ticket::default(),
             open: HashMap::new(),
             unwritten: VecDeque::new(),
+            refuses: false,
             closed: false,
         };
         if syncer.is_some() {
@@ -242,12 +246,18 @@ impl Spool {
             if state.closed {
                 return Err(SpoolError::Closed);
             }
-            self.check_room(&state, line.len() as u64)?;
-            self.write_waiting(&mut state).map_err(SpoolError::Io)?;
-            let place = self.write(&mut state, line).map_err(SpoolError::Io)?;
-            state.open.insert(intent.attempt, place);
-            Ok(state.last)
+            let begun = self.begin(&mut state, intent.attempt, line);
+            state.tell(begun.as_ref().err());
+            begun
         })
+    }
+
+    fn begin(&self, state: &mut State, attempt: AttemptId, line: &[u8]) -> Result<Ticket, SpoolError> {
+        self.check_room(state, line.len() as u64)?;
+        self.write_waiting(state).map_err(SpoolError::Io)?;
+        let place = self.write(state, line).map_err(SpoolError::Io)?;
+        state.open.insert(attempt, place);
+        Ok(state.last)
     }
 
     /// Writes down how an open attempt ended. If the disk refuses, the settlement is kept and tried again: it is accepted
@@ -265,7 +275,9 @@ impl Spool {
             match written {
                 Ok(()) => self.close(&mut state, attempt),
                 Err(error) => {
-                    tracing::error!(%error, "The disk refused the usage spool; keeping the settlement in memory");
+                    if state.unwritten.is_empty() {
+                        tracing::error!(%error, "The disk refused the usage spool; keeping settlements in memory");
+                    }
                     state.unwritten.push_back((attempt, line.into()));
                 }
             }
@@ -376,6 +388,18 @@ impl State {
     fn bytes(&self) -> u64 {
         self.len + self.earlier_bytes
     }
+
+    /// Says that intents are refused when that begins and when it ends, not for each of them.
+    fn tell(&mut self, refused: Option<&SpoolError>) {
+        if self.refuses == refused.is_some() {
+            return;
+        }
+        self.refuses = refused.is_some();
+        match refused {
+            Some(error) => tracing::error!(%error, "Usage cannot be written down: requests are refused"),
+            None => tracing::info!("Usage can be written down again"),
+        }
+    }
 }
 
 fn with_line<T>(entry: EntryRef<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
@@ -389,7 +413,7 @@ fn with_line<T>(entry: EntryRef<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
 }
 
 fn create_segment(dir: &Path, number: u64) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(segment_path(dir, number))
+    OpenOptions::new().append(true).create(true).mode(0o600).open(segment_path(dir, number))
 }
 
 fn sync_directory(dir: &Path) -> io::Result<()> {

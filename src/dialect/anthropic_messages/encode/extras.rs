@@ -85,7 +85,7 @@ impl Writer<'_> {
     pub(super) fn request_extra(&mut self, body: &mut Map<String, Value>) {
         let extra = &self.request.extra;
         let Some(fields) = extra.get().filter(|it| it.dialect == ID) else {
-            return extra.lose(&mut self.losses);
+            return self.foreign_extra();
         };
         let mut left = fields.fields.clone();
         left.shift_remove("betas");
@@ -98,6 +98,19 @@ impl Writer<'_> {
         }
         self.odd_thinking(&mut left, body);
         self.extra(&Extra::new(ID, fields.at.clone(), left), Level::Request, body);
+    }
+
+    /// Notes the fields of another dialect, but for those that were told all the same or ask for what happens anyway.
+    fn foreign_extra(&mut self) {
+        let Some(fields) = self.request.extra.get() else { return };
+        let user = self.request.end_user.as_deref();
+        let mut left = fields.fields.clone();
+        left.retain(|key, value| match key.as_str() {
+            "safety_identifier" => value.as_str() != user,
+            "store" => *value != Value::Bool(false),
+            _ => true,
+        });
+        Extra::new(fields.dialect, fields.at.clone(), left).lose(&mut self.losses);
     }
 
     /// What `thinking` said beyond its mode goes where its mode went; a mode we do not know goes to a model that thinks.

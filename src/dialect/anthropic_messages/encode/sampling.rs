@@ -73,14 +73,17 @@ impl Writer<'_> {
         None
     }
 
-    /// Notes what the dialect has no words for.
+    /// Notes what the dialect has no words for, unless it asks for what happens anyway.
     fn unsayable(&mut self) {
         let sampling = &self.request.sampling;
+        let matters = |it: &Option<Number>| it.as_ref().is_some_and(|it| !is_zero(it));
+        let biased =
+            sampling.logit_bias.as_ref().is_some_and(|it| it.as_object().is_none_or(|it| !it.is_empty()));
         let fields = [
-            ("frequency_penalty", sampling.frequency_penalty.is_some(), Severity::Semantic),
-            ("presence_penalty", sampling.presence_penalty.is_some(), Severity::Semantic),
+            ("frequency_penalty", matters(&sampling.frequency_penalty), Severity::Semantic),
+            ("presence_penalty", matters(&sampling.presence_penalty), Severity::Semantic),
             ("seed", sampling.seed.is_some(), Severity::Cosmetic),
-            ("logit_bias", sampling.logit_bias.is_some(), Severity::Semantic),
+            ("logit_bias", biased, Severity::Semantic),
             ("logprobs", sampling.logprobs == Some(true), Severity::Semantic),
             ("top_logprobs", sampling.top_logprobs.is_some_and(|it| it > 0), Severity::Semantic),
             ("verbosity", sampling.verbosity.is_some(), Severity::Cosmetic),
@@ -106,4 +109,8 @@ impl Writer<'_> {
             body.insert("stop_sequences".to_owned(), json!(stops));
         }
     }
+}
+
+fn is_zero(number: &Number) -> bool {
+    number.as_f64().is_some_and(|it| it.abs() < f64::EPSILON)
 }

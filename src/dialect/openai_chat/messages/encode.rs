@@ -93,13 +93,17 @@ impl Messages<'_> {
     }
 
     fn spoken(&mut self, role: &str, turn: &Turn) {
-        let parts: Vec<&Part> = turn.parts.iter().filter(|it| !is_billing(it)).collect();
-        if parts.len() < turn.parts.len() {
-            self.lose(&turn.at, Severity::Cosmetic, "the billing header means nothing to this upstream");
-            if parts.is_empty() {
-                return turn.extra.lose(self.losses);
-            }
+        let (billing, parts): (Vec<_>, Vec<_>) =
+            turn.parts.iter().enumerate().partition(|it| is_billing(it.1));
+        for (index, _) in billing {
+            let reason = "the billing header means nothing to this upstream";
+            let at = if turn.at == "/system" { format!("/system/{index}") } else { turn.at.clone() };
+            self.lose(&at, Severity::Cosmetic, reason);
         }
+        if parts.is_empty() && !turn.parts.is_empty() {
+            return turn.extra.lose(self.losses);
+        }
+        let parts: Vec<&Part> = parts.into_iter().map(|it| it.1).collect();
         self.attach();
         let content = self.content(turn, &parts, "\n\n");
         self.push(role, turn, content);

@@ -11,7 +11,7 @@ use crate::{
     dialect::{
         ChatRequest, EncodeError, Encoded, Loss, Recall, Severity,
         canonical::{
-            names::{NameMap, NameRule, clean_id},
+            names::{NameMap, NameRule, clean_user},
             pairing,
         },
         openai_chat::{CHAT, extra, format, messages, tools},
@@ -146,7 +146,7 @@ fn bookkeeping(request: &ChatRequest, body: &mut Map<String, Value>, losses: &mu
         // The successor of `user` is among the extra fields, where the client used it.
         let newer = request.extra.field(CHAT, "safety_identifier").and_then(Value::as_str);
         if newer != Some(user) {
-            let told = clean_id(user, |_| true, LONGEST_USER);
+            let told = clean_user(user, LONGEST_USER);
             if told != user.as_str() {
                 losses.push(Loss::approximated(
                     "/user",

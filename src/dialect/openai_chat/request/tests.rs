@@ -9,8 +9,8 @@ use crate::{
     dialect::{
         ChatRequest, ClientCodec, DecodeError, DialectId, Encoded, Loss, LossAction, ServerCodec, Severity,
         canonical::{
-            Arguments, CacheMark, Extra, Media, MediaKind, MediaSource, Part, PartKind, ReasoningMode, Role,
-            Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn,
+            Arguments, CacheMark, Extra, Media, MediaKind, MediaSource, Part, PartKind, Reasoning,
+            ReasoningMode, ReasoningShow, Role, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn,
         },
         openai_chat::OPENAI_CHAT,
     },
@@ -379,6 +379,20 @@ fn ec_047_and_048_thinking_is_lowered_to_what_the_model_has() {
     let (body, encoded) = ask(ReasoningMode::Effort(Effort::High), &Abilities::default());
     assert_eq!(body.as_object().unwrap().len(), 2);
     assert_eq!(encoded.losses.len(), 1);
+}
+
+#[test]
+fn a_model_that_need_not_think_loses_nothing_when_told_not_to() {
+    let losses = |off, mode, show| {
+        let mut request = decode(&request(hello()));
+        request.reasoning = Reasoning { mode, show };
+        let abilities = Abilities { thinking_can_be_off: off, ..Abilities::default() };
+        encoded(&request, &abilities).1.losses.into_iter().map(|it| it.at).collect::<Vec<_>>()
+    };
+    let quiet: [&str; 0] = [];
+    assert_eq!(losses(true, ReasoningMode::Off, ReasoningShow::Default), quiet);
+    assert_eq!(losses(false, ReasoningMode::Off, ReasoningShow::Default), ["/thinking"]);
+    assert_eq!(losses(true, ReasoningMode::Default, ReasoningShow::Hidden), ["/thinking/display"]);
 }
 
 #[test]

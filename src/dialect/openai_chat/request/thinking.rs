@@ -97,7 +97,8 @@ pub(super) fn encode(
     if reasoning.show != ReasoningShow::Default
         && !(hides && abilities.thinking == ThinkingControl::ReasoningObject)
     {
-        losses.push(Loss::dropped("/thinking", Severity::Cosmetic, "how thinking is shown cannot be said"));
+        let reason = "how thinking is shown cannot be said";
+        losses.push(Loss::dropped("/thinking/display", Severity::Cosmetic, reason));
     }
     let mut words = Words { abilities, losses };
     match abilities.thinking {
@@ -132,6 +133,7 @@ impl Words<'_> {
     fn nothing(&mut self, mode: ReasoningMode) {
         let severity = match mode {
             ReasoningMode::Default => return,
+            ReasoningMode::Off | ReasoningMode::Budget(0) if self.abilities.thinking_can_be_off => return,
             ReasoningMode::Off | ReasoningMode::Adaptive(_) => Severity::Cosmetic,
             ReasoningMode::Effort(_) | ReasoningMode::Budget(_) => Severity::Semantic,
         };

@@ -244,7 +244,7 @@ fn ec_195_nothing_is_lost_in_silence() {
             frequency_penalty: one.clone(),
             presence_penalty: one.clone(),
             seed: one,
-            logit_bias: Some(json!({})),
+            logit_bias: Some(json!({"50256": -100})),
             logprobs: Some(true),
             top_logprobs: Some(2),
             verbosity: Some("low".into()),
@@ -270,6 +270,30 @@ fn ec_195_nothing_is_lost_in_silence() {
             "/service_tier"
         ]
     );
+}
+
+#[test]
+fn what_asks_for_nothing_or_was_told_is_no_loss() {
+    let none = serde_json::Number::from_f64(0.0);
+    let fields = Map::from_iter([
+        ("store".to_owned(), json!(false)),
+        ("safety_identifier".to_owned(), json!("someone")),
+        ("prediction".to_owned(), json!({})),
+    ]);
+    let request = ChatRequest {
+        sampling: Sampling {
+            frequency_penalty: none.clone(),
+            presence_penalty: none,
+            logit_bias: Some(json!({})),
+            ..Sampling::default()
+        },
+        end_user: Some("someone".into()),
+        extra: Extra::new(DialectId::OpenaiChat, "", fields),
+        ..hello()
+    };
+    let (written, encoded) = encode(&request, &able());
+    assert_eq!(written["metadata"], json!({"user_id": "someone"}));
+    assert_eq!(places(&encoded), ["/prediction"]);
 }
 
 #[test]
