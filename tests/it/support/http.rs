@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client small enough to be believed: what it shows is what came over the wire.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -63,10 +63,10 @@ impl Request {
     async fn start(&self, address: SocketAddr, length: usize) -> TcpStream {
         let mut text = format!("{} {} HTTP/1.1\r\nhost: {address}\r\n", self.method, self.target);
         for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
         if self.method == "POST" {
-            text.push_str(&format!("content-length: {length}\r\n"));
+            write!(text, "content-length: {length}\r\n").unwrap();
         }
         text.push_str("\r\n");
         let mut socket = TcpStream::connect(address).await.unwrap();
