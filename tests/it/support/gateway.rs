@@ -218,7 +218,7 @@ impl TestGateway {
 fn parse(config: &str, simulator: &Running, directory: &Path) -> Result<Config, Faults> {
     let text = config.replace("{sim}", &simulator.url());
     let mut config = load(&Source::Text(text), &Environment::default())?;
-    config.data_dir = directory.to_owned();
+    directory.clone_into(&mut config.data_dir);
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.server.workers = Some(2);
     config.api_keys.push(KEY.into());

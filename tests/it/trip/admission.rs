@@ -1,7 +1,10 @@
 //! Who is let in.
 
-use chrono::{TimeDelta, Utc};
-use dragoman::{kernel::clock::SystemClock, tenant::admin::TenantAdmin};
+use chrono::TimeDelta;
+use dragoman::{
+    kernel::clock::{Clock, SystemClock},
+    tenant::admin::TenantAdmin,
+};
 use serde_json::Value;
 
 use super::{chat, messages};
@@ -101,7 +104,7 @@ async fn a_revoked_key_is_refused_at_once_and_an_expired_one_too() {
     let tenant = admin.create_tenant("acme").await.unwrap();
     let (_, revoked) = admin.create_key("acme", "one", None).await.unwrap();
     let (expiring, expired) =
-        admin.create_key("acme", "two", Some(Utc::now() + TimeDelta::hours(1))).await.unwrap();
+        admin.create_key("acme", "two", Some(SystemClock.now() + TimeDelta::hours(1))).await.unwrap();
     gateway.gateway.refresh_keys().await;
     let ask = |key: &str| Request::post("/v1/messages", messages("wise")).header("x-api-key", key);
     for key in [&revoked, &expired] {
@@ -110,7 +113,7 @@ async fn a_revoked_key_is_refused_at_once_and_an_expired_one_too() {
     assert!(gateway.attempts().await.iter().all(|it| it.intent.tenant == tenant.id));
 
     admin.revoke_key("acme", "one").await.unwrap();
-    let past = Some(Utc::now() - TimeDelta::seconds(1));
+    let past = Some(SystemClock.now() - TimeDelta::seconds(1));
     foundation.tenants.set_key_expiry(tenant.id, expiring.id, past).await.unwrap();
     gateway.gateway.refresh_keys().await;
     for (key, why) in [(&revoked, "disabled"), (&expired, "expired")] {

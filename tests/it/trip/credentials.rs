@@ -2,8 +2,11 @@
 
 use std::net::TcpListener;
 
-use chrono::Utc;
-use dragoman::{credential::QuotaState, usage::Ending};
+use dragoman::{
+    credential::QuotaState,
+    kernel::clock::{Clock, SystemClock},
+    usage::Ending,
+};
 
 use super::{chat, chat_stream, messages};
 use crate::support::{
@@ -28,7 +31,7 @@ fn trail(reply: &Reply) -> (Option<&str>, Option<&str>, Option<&str>) {
 fn waits(gateway: &TestGateway, credential: &str) -> i64 {
     let status = gateway.credential(credential);
     let all = std::iter::once(&status.state).chain(status.models.iter().map(|it| &it.1));
-    all.filter_map(QuotaState::ready_at).map(|it| (it - Utc::now()).num_seconds()).max().unwrap_or(0)
+    all.filter_map(QuotaState::ready_at).map(|it| (it - SystemClock.now()).num_seconds()).max().unwrap_or(0)
 }
 
 #[tokio::test]
@@ -76,9 +79,10 @@ rules:
     let gateway = TestGateway::start(TWO_CREDENTIALS, scenario).await;
     // The first exchange is refused by the upstream, the next ones by the gateway itself.
     for (attempts, is_messages) in [(Some("2"), false), (None, false), (None, true)] {
-        let mut reply = match is_messages {
-            false => gateway.chat(chat("gpt-sim")).await,
-            true => gateway.messages(messages("gpt-sim")).await,
+        let mut reply = if is_messages {
+            gateway.messages(messages("gpt-sim")).await
+        } else {
+            gateway.chat(chat("gpt-sim")).await
         };
         assert_eq!((reply.status, trail(&reply).0), (429, attempts));
         let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
@@ -169,8 +173,10 @@ async fn an_upstream_nobody_listens_for_is_left_for_the_next_target() {
 
 #[tokio::test]
 async fn tries_end_with_the_number_that_is_allowed() {
-    let many: String =
-        (1..=5).map(|it| format!("      - {{ name: k{it}, api-key: sk-upstream-000{it} }}\n")).collect();
+    let many = (1..=5)
+        .map(|it| format!("      - {{ name: k{it}, api-key: sk-upstream-000{it} }}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let config = TWO_CREDENTIALS
         .replace("      - { name: one, api-key: sk-upstream-1111, priority: 2 }\n", &many)
         .replace("      - { name: two, api-key: sk-upstream-2222, priority: 1 }\n", "");

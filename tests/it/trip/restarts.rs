@@ -109,9 +109,10 @@ async fn a_gateway_that_stops_takes_no_new_work_and_tells_who_is_left() {
                 .await;
             assert_eq!(gateway.get("/healthz").await.status, 200);
             for is_messages in [false, true] {
-                let mut refused = match is_messages {
-                    false => gateway.chat(chat("smart")).await,
-                    true => gateway.messages(messages("wise")).await,
+                let mut refused = if is_messages {
+                    gateway.messages(messages("wise")).await
+                } else {
+                    gateway.chat(chat("smart")).await
                 };
                 assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
                 assert_eq!(refused.json().await["type"] == "error", is_messages);
