@@ -25,7 +25,7 @@ impl Workers {
         });
     }
 
-    /// Runs `work` again and again with a pause between, until the token is cancelled.
+    /// Runs `work` again and again with a pause between, until the token is cancelled: `work` may be left at any await.
     pub fn every<F, W>(&self, name: &'static str, pause: Duration, mut work: W)
     where
         W: FnMut() -> F + Send + 'static,
@@ -33,12 +33,13 @@ impl Workers {
     {
         let cancel = self.token();
         self.start(name, async move {
-            loop {
-                tokio::select! {
-                    () = cancel.cancelled() => return,
-                    () = tokio::time::sleep(pause) => work().await,
+            let rounds = async {
+                loop {
+                    tokio::time::sleep(pause).await;
+                    work().await;
                 }
-            }
+            };
+            cancel.run_until_cancelled(rounds).await;
         });
     }
 
@@ -65,5 +66,20 @@ mod tests {
         });
         assert!(workers.stop(Duration::from_secs(5)).await);
         assert!(told.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_that_hangs_does_not_hold_up_the_end() {
+        let workers = Workers::default();
+        let (tell, mut begun) = tokio::sync::mpsc::channel(1);
+        workers.every("test", Duration::ZERO, move || {
+            let tell = tell.clone();
+            async move {
+                let _ = tell.send(()).await;
+                std::future::pending::<()>().await;
+            }
+        });
+        begun.recv().await.unwrap();
+        assert!(workers.stop(Duration::from_secs(5)).await);
     }
 }

@@ -34,13 +34,15 @@ use crate::{
 const DISCOVER: Duration = Duration::from_mins(10);
 /// How often it is written down when keys were last used.
 const TOUCH: Duration = Duration::from_secs(30);
+/// How long the database may take for a farewell.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a gateway is given beside its configuration.
 pub struct Surroundings {
     /// The process's counters: there is one recorder for all gateways of a process.
     pub prometheus: Exporter,
     /// Asked of whoever reads `/metrics`; absent: everyone may.
-    pub operator: Option<OperatorSecret>,
+    pub operator: Option<Arc<OperatorSecret>>,
 }
 
 /// A gateway that runs.
@@ -52,6 +54,8 @@ pub struct Gateway {
     config: Config,
     /// Of tenants and keys, as the gateway knows them.
     revision: i64,
+    /// Whether the database did not answer when it was last asked.
+    is_alone: bool,
     running: server::Running,
     serving: Workers,
     writing: Workers,
@@ -105,6 +109,7 @@ impl Gateway {
             discovered,
             config,
             revision,
+            is_alone: false,
             running,
             serving,
             writing,
@@ -161,15 +166,24 @@ impl Gateway {
         Ok(())
     }
 
-    /// Reads tenants and keys again if anyone, in whichever process, has changed them.
+    /// Reads tenants and keys again if anyone, in whichever process, has changed them. While the database is away those
+    /// that are known go on.
     pub async fn refresh_keys(&mut self) {
-        match self.foundation.tenants.revision().await {
-            Ok(now) if now != self.revision => match self.foundation.load_keys().await {
+        let asked = self.foundation.tenants.revision().await;
+        if asked.is_err() != self.is_alone {
+            self.is_alone = asked.is_err();
+            match &asked {
+                Ok(_) => tracing::info!("The database answers again"),
+                Err(error) => {
+                    tracing::warn!(%error, "The database does not answer: going on with the keys that are known");
+                }
+            }
+        }
+        if asked.is_ok_and(|now| now != self.revision) {
+            match self.foundation.load_keys().await {
                 Ok(loaded) => self.revision = loaded,
                 Err(error) => tracing::warn!(error = format!("{error:#}"), "Keys cannot be read again"),
-            },
-            // The database is away: the keys that are known go on.
-            Ok(_) | Err(_) => {}
+            }
         }
     }
 
@@ -202,8 +216,13 @@ impl Gateway {
         if !self.writing.stop(Duration::from_secs(15)).await {
             tracing::warn!("Usage is left in the spool: the next start ships it");
         }
-        self.foundation.touch_keys().await;
-        self.foundation.database.close().await;
+        let farewell = async {
+            self.foundation.touch_keys().await;
+            self.foundation.database.close().await;
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::debug!("The database did not take leave in time");
+        }
         tracing::info!("Dragoman has stopped");
     }
 

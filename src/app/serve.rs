@@ -4,6 +4,7 @@ use std::{
     io::Write as _,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -88,14 +89,17 @@ pub async fn serve(serve: Serve) -> anyhow::Result<()> {
     warn_of_unused(&config);
     super::foundation::prepare_directory(&config.data_dir)?;
     let operator = operator::secret(&config.data_dir)?;
-    let operator = (!config.server.listen.ip().is_loopback()).then_some(operator);
+    let operator = (!config.server.listen.ip().is_loopback()).then(|| Arc::new(operator));
     let mut gateway = Gateway::start(config, listener, Surroundings { prometheus, operator }).await?;
     if let Some(demo) = &demo {
         demo.announce(gateway.address());
     }
     run(&mut gateway, &serve, demo.as_ref()).await?;
     gateway.drain(told_to_stop()).await;
-    gateway.stop().await;
+    tokio::select! {
+        () = gateway.stop() => {}
+        () = told_to_stop() => tracing::warn!("Another signal: leaving at once; the next start ships what is left"),
+    }
     #[cfg(feature = "simulator")]
     if let Some(demo) = demo {
         demo.simulator.stop().await;
@@ -103,18 +107,24 @@ pub async fn serve(serve: Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves, reloading on every change, until a signal says to stop.
+/// Serves, reloading on every change, until a signal says to stop. The signal is heard whatever else is being waited for:
+/// a database that is away must not hold up the end.
 async fn run(gateway: &mut Gateway, serve: &Serve, demo: Option<&Demo>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        biased;
+        () = told_to_stop() => Ok(()),
+        failed = tend(gateway, serve, demo) => failed,
+    }
+}
+
+/// Reloads on every change, for ever.
+async fn tend(gateway: &mut Gateway, serve: &Serve, demo: Option<&Demo>) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = FileWatch::on(&serve.watched(gateway.config()));
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload(gateway, serve, demo, &mut watch).await,
             () = watch.changed() => reload(gateway, serve, demo, &mut watch).await,
             () = gateway.discovers() => report(gateway.recompile().await),
@@ -152,15 +162,20 @@ fn report(installed: anyhow::Result<()>) {
     }
 }
 
-/// Waits for a signal that says to stop.
+/// Waits for a signal that says to stop. One that cannot be waited for never comes.
 async fn told_to_stop() {
-    if let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let heard = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(error) => {
+                tracing::error!(%error, "A signal cannot be waited for");
+                std::future::pending::<()>().await;
+            }
         }
+    };
+    tokio::select! {
+        () = heard(SignalKind::terminate()) => {}
+        () = heard(SignalKind::interrupt()) => {}
     }
 }
 
@@ -195,6 +210,7 @@ async fn start_demo(serve: &Serve, config: &mut Config) -> anyhow::Result<Option
 }
 
 #[cfg(not(feature = "simulator"))]
+#[expect(clippy::unused_async, reason = "the same signature as with the simulator")]
 async fn start_demo(serve: &Serve, _: &mut Config) -> anyhow::Result<Option<Demo>> {
     anyhow::ensure!(!serve.demo, "this build has no simulator: `--demo` needs the feature `simulator`");
     Ok(None)

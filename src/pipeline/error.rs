@@ -57,9 +57,8 @@ pub fn no_credential(error: &NoCredential, clock: &dyn Clock) -> GatewayError {
     GatewayError::new(kind, message).retry_after(wait.map(|it| it.max(Duration::from_secs(1))))
 }
 
-/// The usage of an attempt could not be written down, so the attempt is not made.
-pub fn spool(error: &SpoolError) -> GatewayError {
-    tracing::error!(error = %error, "Usage cannot be recorded: requests are refused");
+/// The usage of an attempt could not be written down, so the attempt is not made. The spool has said why in the log.
+pub fn spool(_: &SpoolError) -> GatewayError {
     GatewayError::new(ErrorKind::Unavailable, "usage cannot be recorded at the moment")
         .retry_after(Some(Duration::from_secs(5)))
 }

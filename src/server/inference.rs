@@ -59,7 +59,7 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<D
     match entry.door {
         Door::Health | Door::Info => return health::alive(),
         Door::Ready => return health::ready(&doors),
-        Door::Metrics => return health::metrics(&doors.into_inner(), &request).await,
+        Door::Metrics => return health::metrics(&doors, &request).await,
         _ => {}
     }
     let span = tracing::info_span!(

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::{
-    Connection as _, PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -17,6 +17,8 @@ use sqlx::{
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long to wait before asking again for a SQLite file that another process is just creating.
 const SQLITE_RETRY: Duration = Duration::from_millis(20);
+/// How long a server that did not answer in time gets to say why.
+const LAST_TRY: Duration = Duration::from_secs(1);
 /// More connections to one file gain nothing: readers run beside the one writer, writers queue.
 const SQLITE_MOST_CONNECTIONS: u32 = 4;
 
@@ -123,12 +125,23 @@ impl Database {
 async fn open_postgres(url: &str, options: &DatabaseOptions) -> Result<PgPool, OpenError> {
     let connect =
         PgConnectOptions::from_str(url).map_err(OpenError::InvalidUrl)?.application_name("dragoman");
-    PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
-        .connect_with(connect)
-        .await
-        .map_err(OpenError::Connect)
+        .connect_with(connect.clone());
+    match pool.await {
+        // The pool has tried again and again, as the server may be just starting, and forgets why that failed.
+        Err(sqlx::Error::PoolTimedOut) => Err(OpenError::Connect(why_unreachable(&connect).await)),
+        outcome => outcome.map_err(OpenError::Connect),
+    }
+}
+
+/// Connects once more, for the error.
+async fn why_unreachable(connect: &PgConnectOptions) -> sqlx::Error {
+    match tokio::time::timeout(LAST_TRY, connect.connect()).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
 }
 
 async fn open_sqlite(url: &str, options: &DatabaseOptions) -> Result<SqlitePool, OpenError> {
@@ -138,7 +151,8 @@ async fn open_sqlite(url: &str, options: &DatabaseOptions) -> Result<SqlitePool,
         .foreign_keys(true)
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal);
+        // The spool lets go of what is committed, so that must survive the machine's death too.
+        .synchronous(SqliteSynchronous::Full);
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
     let pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout.max(SQLITE_BUSY_TIMEOUT));
     let pool = if in_memory {
@@ -262,6 +276,15 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(value, 0);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_away_is_said_to_refuse() {
+        let options =
+            DatabaseOptions { acquire_timeout: Duration::from_millis(50), ..DatabaseOptions::default() };
+        let error = Database::open("postgres://me@127.0.0.1:1/db", &options).await.unwrap_err();
+        let said = format!("{:#}", anyhow::Error::new(error));
+        assert!(said.contains("cannot be reached") && said.contains("refused"), "{said}");
     }
 
     #[tokio::test]

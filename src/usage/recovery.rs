@@ -49,7 +49,11 @@ impl Recovery {
 
     fn settled(&mut self) -> io::Result<Vec<UsageRecord>> {
         let mut settled = Vec::new();
-        for entry in self.tail.read(&self.run.segments, FULL_BATCH, Intents::Keep)? {
+        // What a read that fails half-way has passed is not read: the next one begins where this one did.
+        let mut tail = self.tail.clone();
+        let entries = tail.read(&self.run.segments, FULL_BATCH, Intents::Keep)?;
+        self.tail = tail;
+        for entry in entries {
             match entry {
                 Entry::Intent(intent) => {
                     self.last_sign = self.last_sign.max(intent.started_at);

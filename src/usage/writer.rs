@@ -105,10 +105,12 @@ impl Writer {
         let mut failures = 0;
         // A round may be left at any await: what it did not finish is done again.
         while let Some(round) = cancel.run_until_cancelled(self.round()).await {
+            if round.is_ok() && std::mem::take(&mut failures) > 0 {
+                tracing::info!(usage.depth = self.spool.depth(), "The ledger takes usage again");
+            }
             match round {
-                Ok(Round::Shipped) => failures = 0,
+                Ok(Round::Shipped) => {}
                 Ok(Round::Idle) => {
-                    failures = 0;
                     cancel.run_until_cancelled(self.work()).await;
                 }
                 Err(error) => {

@@ -166,6 +166,8 @@ struct State {
     open: HashMap<AttemptId, Place>,
     /// Settlements the disk refused; at most one for each open intent.
     unwritten: VecDeque<(AttemptId, Box<[u8]>)>,
+    /// Whether the last intent was refused.
+    refuses: bool,
     closed: bool,
 }
 
@@ -214,6 +216,7 @@ impl Spool {
             last: Ticket::default(),
             open: HashMap::new(),
             unwritten: VecDeque::new(),
+            refuses: false,
             closed: false,
         };
         if syncer.is_some() {
@@ -243,12 +246,18 @@ impl Spool {
             if state.closed {
                 return Err(SpoolError::Closed);
             }
-            self.check_room(&state, line.len() as u64)?;
-            self.write_waiting(&mut state).map_err(SpoolError::Io)?;
-            let place = self.write(&mut state, line).map_err(SpoolError::Io)?;
-            state.open.insert(intent.attempt, place);
-            Ok(state.last)
+            let begun = self.begin(&mut state, intent.attempt, line);
+            state.tell(begun.as_ref().err());
+            begun
         })
+    }
+
+    fn begin(&self, state: &mut State, attempt: AttemptId, line: &[u8]) -> Result<Ticket, SpoolError> {
+        self.check_room(state, line.len() as u64)?;
+        self.write_waiting(state).map_err(SpoolError::Io)?;
+        let place = self.write(state, line).map_err(SpoolError::Io)?;
+        state.open.insert(attempt, place);
+        Ok(state.last)
     }
 
     /// Writes down how an open attempt ended. If the disk refuses, the settlement is kept and tried again: it is accepted
@@ -266,7 +275,9 @@ impl Spool {
             match written {
                 Ok(()) => self.close(&mut state, attempt),
                 Err(error) => {
-                    tracing::error!(%error, "The disk refused the usage spool; keeping the settlement in memory");
+                    if state.unwritten.is_empty() {
+                        tracing::error!(%error, "The disk refused the usage spool; keeping settlements in memory");
+                    }
                     state.unwritten.push_back((attempt, line.into()));
                 }
             }
@@ -376,6 +387,18 @@ impl Spool {
 impl State {
     fn bytes(&self) -> u64 {
         self.len + self.earlier_bytes
+    }
+
+    /// Says that intents are refused when that begins and when it ends, not for each of them.
+    fn tell(&mut self, refused: Option<&SpoolError>) {
+        if self.refuses == refused.is_some() {
+            return;
+        }
+        self.refuses = refused.is_some();
+        match refused {
+            Some(error) => tracing::error!(%error, "Usage cannot be written down: requests are refused"),
+            None => tracing::info!("Usage can be written down again"),
+        }
     }
 }
 

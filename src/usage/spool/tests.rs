@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use proptest::prelude::*;
 
@@ -285,6 +285,26 @@ fn a_living_run_is_left_alone_and_a_dead_one_has_one_recoverer() {
     // The recoverer gives up half-way: the next one finds everything again.
     drop(recovering);
     assert_eq!(third.dead_runs().unwrap().len(), 1);
+}
+
+#[test]
+fn a_recovery_that_cannot_read_on_forgets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = open_spool(dir.path(), Durability::Process, TINY);
+    for number in 1..=20 {
+        begin(&dead, number);
+        settle(&dead, number);
+    }
+    let (segment, aside) = (segment_path(dead.dir(), 2), dir.path().join("aside"));
+    drop(dead);
+    let spool = spool_in(dir.path());
+    let mut recovery = Recovery::new(spool.dead_runs().unwrap().remove(0));
+    fs::rename(&segment, &aside).unwrap();
+    assert!(recovery.next().is_err());
+    fs::rename(&aside, &segment).unwrap();
+    let batch = recovery.next().unwrap();
+    assert_eq!(batch.len(), 20);
+    assert!(batch.iter().all(|it| it.ending == Ending::Completed));
 }
 
 #[test]
