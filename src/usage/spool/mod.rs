@@ -395,9 +395,10 @@ impl State {
             return;
         }
         self.refuses = refused.is_some();
-        match refused {
-            Some(error) => tracing::error!(%error, "Usage cannot be written down: requests are refused"),
-            None => tracing::info!("Usage can be written down again"),
+        if let Some(error) = refused {
+            tracing::error!(%error, "Usage cannot be written down: requests are refused");
+        } else {
+            tracing::info!("Usage can be written down again");
         }
     }
 }

@@ -2,8 +2,6 @@ use std::{collections::BTreeSet, fs};
 
 use proptest::prelude::*;
 
-use std::fs;
-
 use super::*;
 use crate::usage::{
     Ending,

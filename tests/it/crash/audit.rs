@@ -250,7 +250,7 @@ fn compare(received: &Received, row: &UsageRecord, evidence: &Evidence, faults: 
         },
         Ending::Truncated => received.outcome == "cut",
         // The client left, whatever the upstream would still have said.
-        Ending::Abandoned => received.outcome != "open",
+        Ending::Abandoned => row.status.is_none_or(|it| it == received.status),
         Ending::Interrupted => {
             is_killed(row, evidence)
                 && row.estimated

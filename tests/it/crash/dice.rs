@@ -1,6 +1,6 @@
 //! Chance that can be repeated.
 
-/// Draws numbers from a seed (SplitMix64).
+/// Draws numbers from a seed (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
 

@@ -19,7 +19,7 @@ pub(super) const KEYS: [&str; 3] =
 /// How many models the upstream has that speaks Messages. It is not told the attempt's id, so each exchange has its own.
 pub(super) const TURNS: u64 = 6000;
 /// How long a start or a stop may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a gateway lives: what stays when the process dies.
 pub(super) struct Home {
@@ -120,9 +120,8 @@ impl Gateway {
             }
         });
         let gateway = Self { child, lines, ended };
-        if listening.recv_timeout(PATIENCE).is_err() {
-            panic!("the gateway did not start:\n{}", gateway.log());
-        }
+        let listens = listening.recv_timeout(PATIENCE).is_ok();
+        assert!(listens, "the gateway did not start:\n{}", gateway.log());
         gateway
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How long the load may make no progress at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How far the load is, and whether there is somebody to ask.
 #[derive(Debug, Default)]

@@ -36,14 +36,14 @@ const STEPS_TO_A_KILL: u64 = 200;
 
 /// Answers that take a moment, so that there is something to kill; errors that another credential makes good; streams that
 /// break.
-const SCENARIO: &str = r#"
+const SCENARIO: &str = "
 rules:
   - {name: refuse, when: {probability: 0.05}, reply: {error: {status: 500}}}
   - {name: cut, when: {stream: true, probability: 0.06}, fault: {after-events: 3, kind: close}}
   - {name: late stream, when: {stream: true, model: late}, pace: {chunks: 12}, delay: {headers: 5ms, between: 4ms}}
   - {name: late, when: {model: late}, delay: {headers: 25ms}}
   - {name: stream, when: {stream: true}, pace: {chunks: 6}, delay: {between: 1ms}}
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_kills_lose_nothing_and_count_nothing_twice_on_sqlite() {
@@ -94,6 +94,7 @@ impl Trial {
     }
 
     /// Puts load on the gateway while `torment` goes on, stops it, and audits the books in `database`.
+    #[expect(clippy::print_stdout, reason = "shown if the test fails: what it takes to repeat it")]
     async fn run(mut self, database: &str, torment: impl FnOnce(&mut Self, &Progress) -> Gateway) {
         println!("DRAGOMAN_TEST_SEED={}", self.seed);
         let progress = Progress::default();
@@ -125,7 +126,6 @@ impl Trial {
         println!("{} received; {endings:?}; {:?}", evidence.received.len(), tally(&evidence.seen));
         let shown: Vec<_> = faults.iter().take(20).map(String::as_str).collect();
         assert!(faults.is_empty(), "{} faults:\n{}\n{}", faults.len(), shown.join("\n"), gateway.log());
-        println!("{}", gateway.log());
         for (ending, least) in
             [("completed", 300), ("interrupted", 5), ("abandoned", 5), ("failed", 5), ("truncated", 5)]
         {
@@ -163,7 +163,6 @@ impl Trial {
         for outage in 0..6 {
             progress.steps(self.dice.below(STEPS_TO_A_KILL));
             server.stop(if outage % 2 == 0 { "immediate" } else { "fast" });
-            println!("OUTAGE {outage}\n{}", gateway.log());
             let before = gateway.log().lines().count();
             progress.answers(60);
             assert_eq!(load::get(self.home.port, "/readyz").0, 200);
@@ -211,7 +210,9 @@ fn tally(seen: &[Saw]) -> std::collections::BTreeMap<String, usize> {
         Saw::Broken(_) => "broken".to_owned(),
     };
     let mut tally = std::collections::BTreeMap::new();
-    seen.iter().for_each(|it| *tally.entry(name(it)).or_default() += 1);
+    for saw in seen {
+        *tally.entry(name(saw)).or_default() += 1;
+    }
     tally
 }
 
