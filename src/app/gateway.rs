@@ -209,7 +209,8 @@ impl Gateway {
 
     /// Stops what runs, the writer of usage last, and closes the database.
     pub async fn stop(self) {
-        self.running.handle.stop(false).await;
+        // Gracefully: the last bytes of an answer that has ended may still wait to be written.
+        self.running.handle.stop(true).await;
         self.serving.stop(Duration::from_secs(5)).await;
         self.workers.stop(Duration::from_secs(5)).await;
         if !self.writing.stop(Duration::from_secs(15)).await {

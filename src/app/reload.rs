@@ -58,13 +58,13 @@ impl FileWatch {
     pub async fn changed(&mut self) {
         loop {
             let next = match self.settles {
-                Some(at) => match timeout_at(at, self.changes.recv()).await {
-                    Ok(next) => next,
-                    Err(_) => {
+                Some(at) => {
+                    let Ok(next) = timeout_at(at, self.changes.recv()).await else {
                         self.settles = None;
                         return;
-                    }
-                },
+                    };
+                    next
+                }
                 None => self.changes.recv().await,
             };
             if next.is_none() {

@@ -254,6 +254,9 @@ fn validate(tree: &Value) -> Vec<Fault> {
                     "is missing",
                 ));
             }
+            ValidationErrorKind::MinItems { .. } => {
+                faults.push(Fault::new(path, "is empty: it needs one entry at least"));
+            }
             _ => {
                 let schema = parent_schema(&error.schema_path().to_string());
                 let (expected, suggestion) = expectation(schema, error.instance());

@@ -63,13 +63,11 @@ impl Question {
         if self.dialect != DialectId::AnthropicMessages {
             return Ok(());
         }
-        match self.scan.count(&self.body, "max_tokens").map_err(error::decode)? {
-            Some(_) => Ok(()),
-            None => {
-                let message = "`max_tokens` is missing: say how many tokens the answer may have at most";
-                Err(GatewayError::new(ErrorKind::BadRequest, message).at("/max_tokens"))
-            }
+        if self.scan.count(&self.body, "max_tokens").map_err(error::decode)?.is_some() {
+            return Ok(());
         }
+        let message = "`max_tokens` is missing: say how many tokens the answer may have at most";
+        Err(GatewayError::new(ErrorKind::BadRequest, message).at("/max_tokens"))
     }
 
     /// Whether the body can go to an upstream of its own dialect as it is.

@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::SizedStream,
     http::{
         StatusCode,
         header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE},
@@ -34,6 +35,9 @@ const MAX_TRANSLATION: usize = 1024;
 
 /// A body of unknown length larger than this, in bytes, gets room for the largest at once.
 const MOST_GROWN: usize = 256 << 10;
+
+/// The most of a whole answer that is given to be written at once, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// Answers any request on any path.
 pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<Doors>) -> HttpResponse {
@@ -183,14 +187,11 @@ async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Res
         }
         Ok(body.unwrap_or_else(|| rest.freeze()))
     };
-    match tokio::time::timeout(doors.body_timeout, reading).await {
-        Ok(body) => body,
-        Err(_) => {
-            let limit = humantime::format_duration(doors.body_timeout);
-            let message = format!("the body did not come within {limit}: send it at once");
-            Err(GatewayError::new(ErrorKind::SlowRequest, message))
-        }
-    }
+    tokio::time::timeout(doors.body_timeout, reading).await.unwrap_or_else(|_| {
+        let limit = humantime::format_duration(doors.body_timeout);
+        let message = format!("the body did not come within {limit}: send it at once");
+        Err(GatewayError::new(ErrorKind::SlowRequest, message))
+    })
 }
 
 /// Gives the answer to the client.
@@ -207,7 +208,11 @@ fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
             } else {
                 "application/json"
             };
-            builder.insert_header((CONTENT_TYPE, kind)).body(body)
+            builder.insert_header((CONTENT_TYPE, kind));
+            if body.len() <= PIECE {
+                return builder.body(body);
+            }
+            builder.body(SizedStream::new(body.len() as u64, pieces_of(body, guard)))
         }
         ReplyBody::Stream(relay) => builder
             .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
@@ -215,6 +220,17 @@ fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
             .insert_header(("x-accel-buffering", "no"))
             .streaming(bytes_of(relay, guard)),
     }
+}
+
+/// A large answer in pieces: it counts as under way until the last of them is taken to be written.
+fn pieces_of(
+    body: Bytes,
+    guard: InFlight,
+) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    stream::unfold((body, guard), |(mut rest, guard)| async move {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        (!piece.is_empty()).then_some((Ok(piece), (rest, guard)))
+    })
 }
 
 /// The relay as a body; dropping it is leaving.

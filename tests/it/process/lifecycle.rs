@@ -56,9 +56,13 @@ fn a_bad_file_is_refused_and_the_old_one_goes_on() {
     process
         .home
         .rewrite(&simulator.config("aliases: [{ name: x, targets: [] }]\nrouting: { stratgy: fill-first }"));
-    wait_for("the refusal", || process.stderr().contains("Refused the new configuration").then_some(()));
-    assert!(process.stderr().contains("routing.stratgy"), "{}", process.stderr());
-    assert!(process.stderr().contains("did you mean `strategy`?"), "{}", process.stderr());
+    for fault in [
+        "routing.stratgy: there is no such setting (did you mean `strategy`?)",
+        "aliases[0].targets: is empty",
+    ] {
+        let said = format!("Refused the new configuration: {fault}");
+        wait_for(&said, || process.stderr().contains(&said).then_some(()));
+    }
     assert_eq!(process.chat_as(KEY, "other-name"), 200);
     process.home.rewrite(&simulator.config("aliases: [{ name: third-name, targets: [chat-model] }]"));
     wait_for("the good file", || (process.chat_as(KEY, "third-name") == 200).then_some(()));
@@ -137,6 +141,23 @@ fn a_gateway_that_stops_is_not_ready_and_takes_no_work_but_finishes_its_own() {
     assert_eq!(process.wait().code(), Some(0), "{}", process.stderr());
     let report = process.home.ok(&["report", "--by", "model", "--format", "csv"]);
     assert_eq!(report.lines().count(), 3, "{report}");
+}
+
+#[test]
+fn a_large_answer_is_written_to_its_end_before_the_gateway_goes() {
+    let large = "rules: [{ reply: { answer: { text: 0123456789, repeat: 2000000 } } }]";
+    let (mut process, _simulator) = playing(large, "shutdown: { grace: 10m }");
+    let mut connection = process.connect();
+    connection.send(&post("/v1/chat/completions", KEY, chat(CHAT).as_bytes()));
+    // It is on its way, and more than the sockets between us hold.
+    connection.peek();
+    process.signal("TERM");
+    wait_for("the stop", || process.stderr().contains("Stopping").then_some(()));
+    let answer = connection.answer().expect("the whole answer");
+    assert!(answer.body.len() > 20_000_000, "{}", answer.body.len());
+    answer.json();
+    drop(connection);
+    assert_eq!(process.wait().code(), Some(0), "{}", process.stderr());
 }
 
 #[test]

@@ -336,6 +336,11 @@ impl Connection {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// Waits for the first byte and leaves it there.
+    pub(crate) fn peek(&self) {
+        assert_eq!(self.stream.peek(&mut [0]).unwrap(), 1);
+    }
+
     /// Sends, unless the other side has closed.
     pub(crate) fn send_if_open(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
