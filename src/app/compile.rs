@@ -9,7 +9,10 @@ use url::Url;
 use super::{declared, discovery::Discovered, foundation::Foundation};
 use crate::{
     catalog::{AbilityRow, AbilityTable, Glob, ModelName, UpstreamModel, UpstreamName},
-    config::{Config, Fault, Secret, fault::nearest, models::Strategy as ConfiguredStrategy, upstreams},
+    config::{
+        self, Config, Environment, Fault, Faults, Secret, Source, fault::nearest,
+        models::Strategy as ConfiguredStrategy, upstreams,
+    },
     credential::{Credential, PoolConfig, Strategy, store::StoredCredential},
     pipeline::{Bounds, Pipeline},
     routing::{Alias, ListedModel, ModelList, RouteConfig, RouteTable, UpstreamRoutes},
@@ -36,9 +39,16 @@ pub struct Compiled {
     bounds: Bounds,
 }
 
-/// Every fault that only compiling finds.
-pub fn faults(config: &Config) -> Vec<Fault> {
-    compile(config, &[], &Discovered::default()).err().unwrap_or_default()
+/// Loads a configuration and reports every fault of it at once, those that only compiling finds too.
+pub fn load(source: &Source, environment: &Environment) -> Result<Config, Faults> {
+    let (config, mut faults) = config::load_with_faults(source, environment)?;
+    for fault in compile(&config, &[], &Discovered::default()).err().unwrap_or_default() {
+        // Of one place the first fault is the cause.
+        if !faults.iter().any(|it| it.path == fault.path) {
+            faults.push(fault);
+        }
+    }
+    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
 }
 
 /// Compiles, or says all that is wrong.
@@ -287,8 +297,13 @@ mod tests {
 
     #[test]
     fn a_wrong_ability_is_a_fault_with_its_place() {
-        let found =
-            faults(&config("abilities: [{model: a}, {thinking: effort}, {model: b, thinkin: effort}]"));
+        let found = compile(
+            &config("abilities: [{model: a}, {thinking: effort}, {model: b, thinkin: effort}]"),
+            &[],
+            &Discovered::default(),
+        )
+        .err()
+        .unwrap_or_default();
         let paths: Vec<_> = found.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(paths, ["abilities[1]", "abilities[2]"]);
         assert!(found[1].message.contains("`thinkin`"), "{found:?}");

@@ -42,7 +42,7 @@ pub struct Surroundings {
     /// The process's counters: there is one recorder for all gateways of a process.
     pub prometheus: Exporter,
     /// Asked of whoever reads `/metrics`; absent: everyone may.
-    pub operator: Option<OperatorSecret>,
+    pub operator: Option<Arc<OperatorSecret>>,
 }
 
 /// A gateway that runs.

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod discovery;
 pub mod foundation;
 pub mod gateway;
+pub mod operator;
 pub mod reload;
 pub mod serve;
 

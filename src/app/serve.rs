@@ -3,7 +3,8 @@
 use std::{
     io::Write as _,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,12 +12,13 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    compile,
     gateway::{Gateway, Surroundings},
+    operator,
     reload::FileWatch,
 };
 use crate::{
-    config::{Config, Environment, Faults, Source, load, server::LogFormat},
-    operator::OperatorSecret,
+    config::{Config, Environment, Faults, Secret, Source, server::LogFormat},
     telemetry::{logs, metrics},
     tenant::PlainKey,
 };
@@ -36,7 +38,7 @@ pub struct Serve {
 impl Serve {
     /// Loads the configuration as the flags would have it.
     fn load(&self) -> Result<Config, Faults> {
-        let mut config = load(&self.source, &Environment::of_process())?;
+        let mut config = compile::load(&self.source, &Environment::of_process())?;
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
@@ -53,9 +55,10 @@ impl Serve {
             paths.push(path.clone());
         }
         paths.push(config.data_dir.join("credentials"));
-        for upstream in &config.upstreams {
-            paths.extend(upstream.credentials.iter().filter_map(|it| it.api_key.file()).map(PathBuf::from));
-        }
+        let keys = config.tenants.iter().flat_map(|it| &it.keys).map(|it| &it.key);
+        let credentials = config.upstreams.iter().flat_map(|it| &it.credentials).map(|it| &it.api_key);
+        let secrets = config.api_keys.iter().chain(keys).chain(credentials);
+        paths.extend(secrets.filter_map(Secret::file).map(PathBuf::from));
         paths
     }
 }
@@ -85,8 +88,8 @@ pub async fn serve(serve: Serve) -> anyhow::Result<()> {
     let prometheus = metrics::start().context("metrics cannot be started")?;
     warn_of_unused(&config);
     super::foundation::prepare_directory(&config.data_dir)?;
-    let operator = operator_secret(&config.data_dir)?;
-    let operator = (!config.server.listen.ip().is_loopback()).then_some(operator);
+    let operator = operator::secret(&config.data_dir)?;
+    let operator = (!config.server.listen.ip().is_loopback()).then(|| Arc::new(operator));
     let mut gateway = Gateway::start(config, listener, Surroundings { prometheus, operator }).await?;
     if let Some(demo) = &demo {
         demo.announce(gateway.address());
@@ -207,31 +210,10 @@ async fn start_demo(serve: &Serve, config: &mut Config) -> anyhow::Result<Option
 }
 
 #[cfg(not(feature = "simulator"))]
+#[expect(clippy::unused_async, reason = "the same signature as with the simulator")]
 async fn start_demo(serve: &Serve, _: &mut Config) -> anyhow::Result<Option<Demo>> {
     anyhow::ensure!(!serve.demo, "this build has no simulator: `--demo` needs the feature `simulator`");
     Ok(None)
-}
-
-/// The operator's secret: made and shown once at the first start, kept as a hash.
-#[expect(clippy::print_stdout, reason = "the one time the secret is shown")]
-fn operator_secret(data_dir: &Path) -> anyhow::Result<OperatorSecret> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = data_dir.join("operator.hash");
-    match std::fs::read_to_string(&path) {
-        Ok(hash) => return Ok(OperatorSecret::of(hash.trim().to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).context("the operator's secret cannot be read"),
-    }
-    let (text, secret) = OperatorSecret::generate()?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .context("the operator's secret cannot be kept")?;
-    file.write_all(secret.hash().as_bytes())?;
-    println!("Operator secret, shown this once: {text}");
-    Ok(secret)
 }
 
 fn warn_of_unused(config: &Config) {

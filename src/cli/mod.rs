@@ -177,14 +177,14 @@ fn check(config: &ConfigArgs, print_schema: bool) -> ExitCode {
         println!("{:#}", schema());
         return ExitCode::SUCCESS;
     }
-    let faults = match config::load(&config.source(), &Environment::of_process()) {
-        Ok(config) => app::compile::faults(&config),
-        Err(faults) => faults.0,
-    };
-    if faults.is_empty() {
-        println!("the configuration is good");
-        return ExitCode::SUCCESS;
+    match app::compile::load(&config.source(), &Environment::of_process()) {
+        Ok(_) => {
+            println!("the configuration is good");
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::FAILURE
+        }
     }
-    eprintln!("{}", config::Faults(faults));
-    ExitCode::FAILURE
 }

@@ -51,6 +51,12 @@ pub fn schema() -> &'static Value {
 
 /// Loads a configuration: defaults ← file ← variables.
 pub fn load(source: &Source, environment: &Environment) -> Result<Config, Faults> {
+    let (config, faults) = load_with_faults(source, environment)?;
+    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+}
+
+/// Loads a configuration and what is wrong with it; an error if it is too wrong to be looked at any further.
+pub fn load_with_faults(source: &Source, environment: &Environment) -> Result<(Config, Vec<Fault>), Faults> {
     let mut tree = read(source)?;
     let mut faults = Vec::new();
     override_by_variables(&mut tree, environment, &mut faults);
@@ -62,7 +68,7 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Config, Faults
     // Through a tree again, so that numbers are plain whatever parsed them.
     let config: Config = serde_json::from_value(tree).map_err(|it| Fault::new("", it.to_string()))?;
     let faults = super::check::check(&config);
-    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    Ok((config, faults))
 }
 
 fn read(source: &Source) -> Result<Value, Faults> {

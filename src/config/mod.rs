@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use fault::{Fault, Faults};
-pub use load::{Environment, Source, load, schema};
+pub use load::{Environment, Source, load, load_with_faults, schema};
 pub use secret::Secret;
 
 /// The whole configuration.

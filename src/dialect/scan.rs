@@ -118,6 +118,16 @@ impl Scan {
         Ok(Some(Self::new(self.pointer(key), span, fields, scanner.into_lone_surrogates())))
     }
 
+    /// That a field, if it is there, is of one of these kinds.
+    pub fn expect(&self, key: &str, kinds: &[ValueKind]) -> Result<(), DecodeError> {
+        let Some(field) = self.field(key) else { return Ok(()) };
+        if field.kind == ValueKind::Null || kinds.contains(&field.kind) {
+            return Ok(());
+        }
+        let wanted: Vec<_> = kinds.iter().map(|it| it.name()).collect();
+        Err(self.wrong(key, &wanted.join(" or "), field.kind))
+    }
+
     pub fn kind(&self, key: &str) -> Option<ValueKind> {
         self.field(key).map(|it| it.kind)
     }
@@ -157,11 +167,12 @@ impl Scan {
             None => Ok(None),
             Some(it) if it.kind == ValueKind::Null => Ok(None),
             Some(it) if it.kind == kind => Ok(Some(it)),
-            Some(it) => {
-                let (wanted, got) = (kind.name(), it.kind.name());
-                Err(DecodeError::new(self.pointer(key), format!("`{key}` must be {wanted}, not {got}")))
-            }
+            Some(it) => Err(self.wrong(key, kind.name(), it.kind)),
         }
+    }
+
+    fn wrong(&self, key: &str, wanted: &str, got: ValueKind) -> DecodeError {
+        DecodeError::new(self.pointer(key), format!("`{key}` must be {wanted}, not {}", got.name()))
     }
 
     fn pointer(&self, key: &str) -> String {

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     /// The body is larger than the limit.
     TooLarge,
     UnsupportedMediaType,
+    /// The client did not send its body in time.
+    SlowRequest,
     /// The prompt is longer than the model's window.
     ContextTooLong,
     /// What was asked cannot be said to the chosen target.
@@ -57,6 +59,7 @@ impl ErrorKind {
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::SlowRequest => "slow_request",
             Self::ContextTooLong => "context_too_long",
             Self::Unsupported => "unsupported",
             Self::RateLimited => "rate_limited",
@@ -72,7 +75,7 @@ impl ErrorKind {
         }
     }
 
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -82,6 +85,7 @@ impl ErrorKind {
         Self::Conflict,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::SlowRequest,
         Self::ContextTooLong,
         Self::Unsupported,
         Self::RateLimited,

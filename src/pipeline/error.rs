@@ -111,6 +111,7 @@ const fn rank(kind: ErrorKind) -> u8 {
         | ErrorKind::Conflict
         | ErrorKind::TooLarge
         | ErrorKind::UnsupportedMediaType
+        | ErrorKind::SlowRequest
         | ErrorKind::ContextTooLong => 9,
     }
 }

@@ -131,6 +131,7 @@ impl Pipeline {
     /// Answers a request, or says why not.
     pub async fn run(&self, inbound: Inbound) -> Result<Reply, Refusal> {
         let question = Question::read(inbound.dialect, &inbound.body)?;
+        question.check_limit()?;
         let route = self
             .routes
             .route(&inbound.scope, &question.model, inbound.upstream.as_deref())

@@ -7,7 +7,11 @@ use bytes::Bytes;
 use super::error;
 use crate::{
     catalog::ModelName,
-    dialect::{ChatRequest, DialectId, scan, scan::Scan, verbatim},
+    dialect::{
+        ChatRequest, DecodeError, DialectId,
+        scan::{self, Scan, ValueKind},
+        verbatim,
+    },
     kernel::error::{ErrorKind, GatewayError},
 };
 
@@ -27,6 +31,9 @@ pub struct Question {
 impl Question {
     /// Reads a body; the error names the field that is wrong.
     pub fn read(dialect: DialectId, body: &Bytes) -> Result<Self, GatewayError> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(GatewayError::new(ErrorKind::BadRequest, "the body is empty: send a JSON object"));
+        }
         let scan = scan::scan(body).map_err(error::decode)?;
         if scan.duplicates().iter().any(|it| it == "model") {
             let message = "`model` is given twice: give it once";
@@ -37,6 +44,7 @@ impl Question {
             .map_err(|it| GatewayError::new(ErrorKind::BadRequest, it.to_string()).at("/model"))?;
         let stream = scan.bool(body, "stream").map_err(error::decode)?.unwrap_or(false);
         check_messages(&scan, body)?;
+        check_kinds(dialect, &scan).map_err(error::decode)?;
         let include_usage = stream
             && dialect == DialectId::OpenaiChat
             && scan
@@ -48,6 +56,20 @@ impl Question {
                 .flatten()
                 .unwrap_or(false);
         Ok(Self { dialect, body: body.clone(), scan, model, stream, include_usage, decoded: OnceLock::new() })
+    }
+
+    /// That a request for an answer says how long it may be, where the dialect wants that. A count of tokens need not.
+    pub fn check_limit(&self) -> Result<(), GatewayError> {
+        if self.dialect != DialectId::AnthropicMessages {
+            return Ok(());
+        }
+        match self.scan.count(&self.body, "max_tokens").map_err(error::decode)? {
+            Some(_) => Ok(()),
+            None => {
+                let message = "`max_tokens` is missing: say how many tokens the answer may have at most";
+                Err(GatewayError::new(ErrorKind::BadRequest, message).at("/max_tokens"))
+            }
+        }
     }
 
     /// Whether the body can go to an upstream of its own dialect as it is.
@@ -65,13 +87,30 @@ impl Question {
     }
 }
 
+/// The kinds of well-known fields: cheaper to say here than to learn from an upstream, and the same in both lanes.
+/// Values are the upstream's to judge: some take a `max_tokens` of -1.
+fn check_kinds(dialect: DialectId, scan: &Scan) -> Result<(), DecodeError> {
+    for name in ["temperature", "top_p", "top_k", "max_tokens"] {
+        scan.expect(name, &[ValueKind::Number])?;
+    }
+    scan.expect("tools", &[ValueKind::Array])?;
+    match dialect {
+        DialectId::OpenaiChat => {
+            scan.expect("max_completion_tokens", &[ValueKind::Number])?;
+            scan.expect("n", &[ValueKind::Number])?;
+            scan.expect("stop", &[ValueKind::String, ValueKind::Array])?;
+            scan.expect("stream_options", &[ValueKind::Object])
+        }
+        DialectId::AnthropicMessages => scan.expect("stop_sequences", &[ValueKind::Array]),
+    }
+}
+
 fn missing(field: &str) -> GatewayError {
     GatewayError::new(ErrorKind::BadRequest, format!("`{field}` is missing")).at(format!("/{field}"))
 }
 
 /// Every dialect we answer so far has `messages`, a list with something in it.
 fn check_messages(scan: &Scan, body: &[u8]) -> Result<(), GatewayError> {
-    use scan::ValueKind;
     match scan.kind("messages") {
         None | Some(ValueKind::Null) => Err(missing("messages")),
         Some(ValueKind::Array) => {

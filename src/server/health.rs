@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Doors, presented};
+use crate::operator::OperatorSecret;
 
 /// `/healthz`: the process runs.
 pub(super) fn alive() -> HttpResponse {
@@ -24,19 +25,20 @@ pub(super) fn ready(doors: &Doors) -> HttpResponse {
 }
 
 /// `/metrics`, in Prometheus's text format. Beyond loopback it wants the operator's secret.
-pub(super) async fn metrics(doors: &Arc<Doors>, request: &HttpRequest) -> HttpResponse {
-    if doors.operator.is_some() {
-        let shown = presented::key(request.headers(), "");
-        let doors = Arc::clone(doors);
-        // bcrypt is slow on purpose: not on a thread that serves.
-        let is_operator = web::block(move || {
-            shown.is_some_and(|it| doors.operator.as_ref().is_some_and(|operator| operator.is(&it)))
-        });
-        if !is_operator.await.unwrap_or(false) {
-            return HttpResponse::Unauthorized()
-                .insert_header(("www-authenticate", "Bearer"))
-                .json(serde_json::json!({ "error": "the operator's secret is wanted as a bearer token" }));
-        }
+pub(super) async fn metrics(doors: &Doors, request: &HttpRequest) -> HttpResponse {
+    if let Some(operator) = &doors.operator
+        && !is_operator(operator, presented::key(request.headers(), "")).await
+    {
+        return HttpResponse::Unauthorized()
+            .insert_header(("www-authenticate", "Bearer"))
+            .json(serde_json::json!({ "error": "the operator's secret is wanted as a bearer token" }));
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body((doors.metrics)())
+}
+
+/// Whether the operator's secret was shown. Checking one takes its time, so not on a thread that serves.
+async fn is_operator(operator: &Arc<OperatorSecret>, shown: Option<String>) -> bool {
+    let Some(shown) = shown else { return false };
+    let operator = Arc::clone(operator);
+    actix_web::web::block(move || operator.is(&shown)).await.unwrap_or(false)
 }

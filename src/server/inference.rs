@@ -32,6 +32,9 @@ use crate::{
 /// The longest `x-dragoman-translation` header, in bytes.
 const MAX_TRANSLATION: usize = 1024;
 
+/// A body of unknown length larger than this, in bytes, gets room for the largest at once.
+const MOST_GROWN: usize = 256 << 10;
+
 /// Answers any request on any path.
 pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<Doors>) -> HttpResponse {
     let path = decoded(request.path());
@@ -52,7 +55,7 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<D
     match entry.door {
         Door::Health | Door::Info => return health::alive(),
         Door::Ready => return health::ready(&doors),
-        Door::Metrics => return health::metrics(&doors.into_inner(), &request).await,
+        Door::Metrics => return health::metrics(&doors, &request).await,
         _ => {}
     }
     let span = tracing::info_span!(
@@ -164,7 +167,13 @@ async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Res
             }
             match body.take() {
                 None if rest.is_empty() => body = Some(chunk),
-                None => rest.extend_from_slice(&chunk),
+                None => {
+                    // Memory that nothing was written to costs nothing; copying a body as it grows costs it twice over.
+                    if rest.len() + chunk.len() > rest.capacity().max(MOST_GROWN) {
+                        rest.reserve(doors.body_limit - rest.len());
+                    }
+                    rest.extend_from_slice(&chunk);
+                }
                 Some(first) => {
                     rest.reserve(declared.unwrap_or(0).max(first.len() + chunk.len()));
                     rest.extend_from_slice(&first);
@@ -176,7 +185,11 @@ async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Res
     };
     match tokio::time::timeout(doors.body_timeout, reading).await {
         Ok(body) => body,
-        Err(_) => Err(GatewayError::new(ErrorKind::Timeout, "the body did not come in time")),
+        Err(_) => {
+            let limit = humantime::format_duration(doors.body_timeout);
+            let message = format!("the body did not come within {limit}: send it at once");
+            Err(GatewayError::new(ErrorKind::SlowRequest, message))
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Doors {
     /// Renders `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether `/metrics` wants the operator's secret, and which it is.
-    pub operator: Option<crate::operator::OperatorSecret>,
+    pub operator: Option<Arc<crate::operator::OperatorSecret>>,
     pub spool: Arc<Spool>,
     /// Whether the gateway takes no new work.
     pub draining: AtomicBool,

@@ -259,6 +259,7 @@ const fn of_kind(kind: ErrorKind) -> Fault {
         | ErrorKind::Conflict
         | ErrorKind::TooLarge
         | ErrorKind::UnsupportedMediaType
+        | ErrorKind::SlowRequest
         | ErrorKind::ContextTooLong
         | ErrorKind::Unsupported
         | ErrorKind::ClientGone => Fault::Request(kind),

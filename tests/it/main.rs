@@ -4,6 +4,7 @@
 mod architecture;
 mod crash;
 mod dialect;
+mod process;
 mod storage;
 mod support;
 mod trip;

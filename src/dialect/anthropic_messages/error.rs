@@ -43,6 +43,7 @@ fn class(kind: ErrorKind) -> (u16, &'static str) {
         ErrorKind::MethodNotAllowed => (405, "invalid_request_error"),
         ErrorKind::Conflict => (409, "conflict_error"),
         ErrorKind::TooLarge => (413, "request_too_large"),
+        ErrorKind::SlowRequest => (408, "invalid_request_error"),
         ErrorKind::UnsupportedMediaType => (415, "invalid_request_error"),
         ErrorKind::RateLimited => (429, "rate_limit_error"),
         ErrorKind::ClientGone => (499, "api_error"),

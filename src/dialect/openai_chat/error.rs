@@ -60,6 +60,7 @@ fn words(kind: ErrorKind) -> (u16, &'static str, Option<&'static str>) {
         ErrorKind::Conflict => (409, "conflict", None),
         ErrorKind::TooLarge => (413, INVALID, Some("request_too_large")),
         ErrorKind::UnsupportedMediaType => (415, INVALID, Some("unsupported_media_type")),
+        ErrorKind::SlowRequest => (408, INVALID, Some("request_timeout")),
         ErrorKind::ContextTooLong => (400, INVALID, Some("context_length_exceeded")),
         ErrorKind::Unsupported => (400, INVALID, Some("unsupported_parameter")),
         ErrorKind::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),

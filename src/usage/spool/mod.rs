@@ -34,8 +34,9 @@ mod tests;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, VecDeque},
-    fs::{self, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -198,7 +199,7 @@ impl Spool {
         limits: Limits,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
-        fs::create_dir_all(root)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         let run = RunDir::create(root)?;
         let syncer = match durability {
             Durability::Process => None,
@@ -413,7 +414,7 @@ fn with_line<T>(entry: EntryRef<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
 }
 
 fn create_segment(dir: &Path, number: u64) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(segment_path(dir, number))
+    OpenOptions::new().append(true).create(true).mode(0o600).open(segment_path(dir, number))
 }
 
 fn sync_directory(dir: &Path) -> io::Result<()> {

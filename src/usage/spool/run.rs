@@ -6,8 +6,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -53,8 +54,9 @@ impl RunDir {
     fn try_create(root: &Path) -> io::Result<Self> {
         let name = Uuid::now_v7().simple().to_string();
         let unborn = root.join(format!("{UNBORN}{name}"));
-        fs::create_dir(&unborn)?;
-        let lock = File::create(unborn.join(LOCK))?;
+        DirBuilder::new().mode(0o700).create(&unborn)?;
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(unborn.join(LOCK))?;
         lock.try_lock()?;
         let path = root.join(name);
         fs::rename(&unborn, &path)?;
@@ -100,7 +102,7 @@ pub(super) fn discard(dir: &Path, number: u64, damaged: &BTreeSet<u64>) -> io::R
     }
     let root = dir.parent().expect("a run stands in the spool");
     let run = dir.file_name().expect("a run has a name").to_string_lossy();
-    fs::create_dir_all(root.join(DAMAGED))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(root.join(DAMAGED))?;
     fs::rename(segment, root.join(DAMAGED).join(format!("{run}-{number:08}.{SEGMENT}")))
 }
 

@@ -15,7 +15,6 @@ use dragoman::{
     telemetry::metrics::{self, Exporter},
     usage::{AttemptQuery, UsageRecord},
 };
-
 use serde_json::Value;
 
 use super::http::{Reply, Request};
