@@ -76,7 +76,7 @@ fn ec_037_a_verbatim_stream_that_is_cut_is_known_to_be() {
 
 #[test]
 fn the_tap_counts_what_the_codecs_count() {
-    for stream in fixtures::whole_streams().into_iter() {
+    for stream in fixtures::whole_streams() {
         let mut tap = Tap::new(stream.dialect, false, trip::MAX_FRAME);
         let mut out = Vec::new();
         tap.push(Bytes::from(stream.bytes.clone()), &mut out).unwrap();
