@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use crate::{catalog::UpstreamName, kernel::id::CredentialId};
 
-pub use pool::{CredentialPool, CredentialStatus, Lease, NoCredential, NoCredentialReason, PoolConfig};
+pub use pool::{CredentialPool, CredentialStatus, Lease, NoCredential, NoCredentialReason, PoolConfig, Rest};
 pub use quota::QuotaState;
 pub use selector::{Selector, Strategy};
 pub use store::{CredentialStore, StoreError};

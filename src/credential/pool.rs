@@ -62,6 +62,31 @@ pub struct NoCredential {
     /// When the first of them may be leased again, if time alone will do.
     pub ready_at: Option<DateTime<Utc>>,
     pub why: NoCredentialReason,
+    /// Why the one that rests least gravely does, if any rests.
+    pub rest: Option<Rest>,
+}
+
+/// Why a credential rests, the least grave first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rest {
+    /// Its allowance is used up for now.
+    Limited,
+    /// Its upstream failed.
+    Failing,
+    /// Its upstream refused it.
+    Refused,
+}
+
+impl Rest {
+    const fn after(cause: &Outcome) -> Self {
+        match cause {
+            Outcome::RateLimited { .. } | Outcome::Exhausted { .. } => Self::Limited,
+            Outcome::Unauthorized | Outcome::Forbidden => Self::Refused,
+            Outcome::Failing { .. } | Outcome::ModelMissing | Outcome::Success | Outcome::Unharmed => {
+                Self::Failing
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +193,7 @@ impl CredentialPool {
             upstream: upstream.clone(),
             ready_at: search.ready_at,
             why: search.why(),
+            rest: search.rest,
         };
         let Some(room) = room else { return Err(nobody(&Search::default())) };
         let _gate = room.gate.lock();
@@ -226,6 +252,7 @@ struct Search<'a> {
     resting: usize,
     tried: usize,
     ready_at: Option<DateTime<Utc>>,
+    rest: Option<Rest>,
 }
 
 impl Search<'_> {
@@ -254,7 +281,10 @@ impl Room {
                 Access::Off | Access::NotForModel => continue,
                 Access::Open if !was_tried => search.able.push((seat.candidate(), seat)),
                 Access::Open => search.may_wait_until(now),
-                Access::Rests { until } => search.may_wait_until(until),
+                Access::Rests { until, why } => {
+                    search.may_wait_until(until);
+                    search.rest = Some(search.rest.map_or(why, |it| it.min(why)));
+                }
             }
             if was_tried {
                 search.tried += 1;

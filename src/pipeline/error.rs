@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    credential::{NoCredential, NoCredentialReason},
+    credential::{NoCredential, NoCredentialReason, Rest},
     dialect::{DecodeError, EncodeError, WireError},
     kernel::{
         clock::Clock,
@@ -45,9 +45,15 @@ pub fn no_route(error: &NoRoute) -> GatewayError {
 pub fn no_credential(error: &NoCredential, clock: &dyn Clock) -> GatewayError {
     let wait = error.ready_at.map(|it| (it - clock.now()).to_std().unwrap_or(Duration::from_secs(1)));
     let (kind, message) = match error.why {
-        NoCredentialReason::AllCooling => {
-            (ErrorKind::RateLimited, "every credential for this model is cooling down")
-        }
+        NoCredentialReason::AllCooling => match error.rest {
+            Some(Rest::Refused) => {
+                (ErrorKind::UpstreamRefused, "the upstream refuses every credential for this model")
+            }
+            Some(Rest::Failing) => (ErrorKind::Unavailable, "the upstream of this model is failing"),
+            Some(Rest::Limited) | None => {
+                (ErrorKind::RateLimited, "every credential for this model is cooling down")
+            }
+        },
         NoCredentialReason::NoneForModel => (ErrorKind::Unavailable, "no credential serves this model"),
         NoCredentialReason::NoneConfigured => {
             (ErrorKind::Unavailable, "the upstream of this model has no credential")

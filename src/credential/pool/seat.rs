@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{Candidate, CredentialStatus};
 use crate::{
     catalog::{Glob, UpstreamModel},
-    credential::{Credential, Outcome, QuotaState, quota::SHORTEST},
+    credential::{Credential, Outcome, QuotaState, Rest, quota::SHORTEST},
 };
 
 /// How long a half-open credential waits for its probe before it lets another try: a long answer is no failure.
@@ -31,6 +31,7 @@ pub(super) enum Access {
     Open,
     Rests {
         until: DateTime<Utc>,
+        why: Rest,
     },
     NotForModel,
     /// Switched off, in its settings or by an operator.
@@ -151,7 +152,7 @@ impl Gate {
         };
         match (until, &self.cause) {
             (Some(_), Outcome::ModelMissing) => Access::NotForModel,
-            (Some(until), _) => Access::Rests { until },
+            (Some(until), cause) => Access::Rests { until, why: Rest::after(cause) },
             (None, _) => Access::Off,
         }
     }
@@ -191,8 +192,8 @@ impl Record {
         match (whole, with_model) {
             (Access::Off, _) => Access::Off,
             (_, Access::NotForModel) => Access::NotForModel,
-            (Access::Rests { until: one }, Access::Rests { until: other }) => {
-                Access::Rests { until: one.max(other) }
+            (Access::Rests { until: one, why }, Access::Rests { until: other, why: also }) => {
+                Access::Rests { until: one.max(other), why: why.max(also) }
             }
             (rests @ Access::Rests { .. }, _) => rests,
             (_, with_model) => with_model,
