@@ -25,7 +25,7 @@ pub(crate) const CHAT: &str = "chat-model";
 pub(crate) const MESSAGES: &str = "messages-model";
 
 /// Nothing here takes so long: waiting longer is a failure.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
