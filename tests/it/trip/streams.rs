@@ -34,7 +34,7 @@ fn assert_broken(stream: &str, is_messages: bool) {
 }
 
 #[tokio::test]
-async fn an_error_before_the_first_content_is_another_targets_chance() {
+async fn ec_080_an_error_before_the_first_content_is_another_targets_chance() {
     for (bad, good, after) in [("claude", "smart", 2), ("chat", "wise", 1)] {
         let dialect = if bad == "claude" { "anthropic-messages" } else { "openai-chat" };
         let first = if bad == "claude" { "wise" } else { "smart" };
@@ -58,7 +58,7 @@ async fn an_error_before_the_first_content_is_another_targets_chance() {
 }
 
 #[tokio::test]
-async fn an_error_amid_the_answer_is_told_and_nobody_else_is_asked() {
+async fn ec_185_an_error_amid_the_answer_is_told_and_nobody_else_is_asked() {
     for (body, is_messages) in pairs() {
         let scenario = "rules: [{ name: breaks, fault: { after-events: 6, kind: error, error: { status: 500, message: 'it broke' } }, reply: { answer: { text: 'one two three four five six seven eight nine ten eleven twelve' } } }]";
         let config = format!("{BOTH}\nrouting: {{ model-fallback: {{ claude-sim: gpt-sim }} }}");
