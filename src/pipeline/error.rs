@@ -135,6 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn a_client_hears_why_every_credential_rests() {
+        use crate::{catalog::UpstreamName, kernel::clock::SystemClock};
+        let told = |rest| {
+            let resting = NoCredential {
+                upstream: UpstreamName::new("main"),
+                ready_at: None,
+                why: NoCredentialReason::AllCooling,
+                rest: Some(rest),
+            };
+            no_credential(&resting, &SystemClock).kind
+        };
+        assert_eq!(told(Rest::Limited), ErrorKind::RateLimited);
+        assert_eq!(told(Rest::Failing), ErrorKind::Unavailable);
+        assert_eq!(told(Rest::Refused), ErrorKind::UpstreamRefused);
+    }
+
+    #[test]
     fn of_two_rate_limits_the_sooner_is_told() {
         let late = GatewayError::new(ErrorKind::RateLimited, "").retry_after(Some(Duration::from_mins(1)));
         let soon = GatewayError::new(ErrorKind::RateLimited, "").retry_after(Some(Duration::from_secs(2)));

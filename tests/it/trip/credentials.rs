@@ -146,9 +146,10 @@ async fn an_overloaded_upstream_is_left_for_the_next_target() {
     let mut reply = gateway.messages(messages("best")).await;
     assert_eq!((reply.status, trail(&reply)), (200, (Some("2"), Some("chat"), Some("gpt-sim"))));
     reply.bytes().await;
-    // Alone it is told as it came.
+    // Alone it is told as it came, or, as long as its credential rests, that it fails: that is no rate limit.
     let mut reply = gateway.messages(messages("wise")).await;
-    assert!(matches!(reply.status, 429 | 529), "{}", reply.text().await);
+    let status = reply.status;
+    assert!(matches!(status, 503 | 529), "{status}: {}", reply.text().await);
     gateway.stop().await;
 }
 
