@@ -43,19 +43,6 @@ pub enum Strategy {
     LeastBusy,
 }
 
-impl Strategy {
-    /// As it is written in the file.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::FillFirst => "fill-first",
-            Self::RoundRobin => "round-robin",
-            Self::WeightedRoundRobin => "weighted-round-robin",
-            Self::LeastRecentlyUsed => "least-recently-used",
-            Self::LeastBusy => "least-busy",
-        }
-    }
-}
-
 /// Keeps a conversation with one credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]

@@ -1,6 +1,6 @@
 //! A secret in the file: inline, from a variable (`${NAME}`, filled in while loading) or from a file (`file:PATH`). Never printed.
 
-use std::{borrow::Cow, fmt, path::Path};
+use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,10 +23,6 @@ impl Secret {
     /// The file the secret is in, if it is in one.
     pub fn file(&self) -> Option<&str> {
         self.0.expose_secret().strip_prefix("file:")
-    }
-
-    pub fn is_file(&self) -> bool {
-        self.file().is_some_and(|it| !Path::new(it).as_os_str().is_empty())
     }
 }
 

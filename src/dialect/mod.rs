@@ -13,6 +13,7 @@ pub mod json;
 pub mod loss;
 pub mod openai_chat;
 pub mod scan;
+mod upstream_words;
 pub mod verbatim;
 
 use bytes::{Bytes, BytesMut};

@@ -3,11 +3,9 @@
 pub const REQUEST_ID: &str = "request.id";
 pub const TENANT_ID: &str = "tenant.id";
 pub const DIALECT: &str = "dialect";
-pub const ATTEMPT_ID: &str = "attempt.id";
 pub const ATTEMPT_NUMBER: &str = "attempt.number";
 pub const UPSTREAM_NAME: &str = "upstream.name";
 pub const CREDENTIAL_ID: &str = "credential.id";
-pub const OPERATION: &str = "gen_ai.operation.name";
 pub const REQUEST_MODEL: &str = "gen_ai.request.model";
 pub const ERROR_KIND: &str = "error.kind";
 

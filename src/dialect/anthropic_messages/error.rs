@@ -7,15 +7,12 @@ use serde_json::Value;
 
 use super::{ID, wire};
 use crate::{
-    dialect::WireError,
+    dialect::{WireError, upstream_words},
     kernel::{
         error::{ErrorKind, GatewayError},
         id::RequestId,
     },
 };
-
-/// The most of a body that is no JSON we repeat, in characters.
-const EXCERPT: usize = 500;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -177,22 +174,7 @@ pub(in crate::dialect) fn from_stream(value: &Value) -> WireError {
 }
 
 fn from_text(body: &[u8]) -> WireError {
-    let text = String::from_utf8_lossy(body);
-    let mut plain = String::new();
-    let mut in_tag = false;
-    for it in text.chars() {
-        match it {
-            '<' => in_tag = true,
-            '>' if in_tag => {
-                in_tag = false;
-                plain.push(' ');
-            }
-            _ if !in_tag => plain.push(it),
-            _ => {}
-        }
-    }
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    let message = words.join(" ").chars().take(EXCERPT).collect();
+    let message = upstream_words::excerpt(body);
     WireError { kind: ErrorKind::UpstreamFailed, message, error_type: None, code: None, param: None }
 }
 
@@ -226,7 +208,7 @@ fn kind(status: u16, error: &WireError) -> ErrorKind {
     let message = error.message.to_ascii_lowercase();
     let code = error.code.as_deref().unwrap_or_default();
     if status < 500 || status == 502 {
-        if code == "context_length_exceeded" || CONTEXT_PHRASES.iter().any(|it| message.contains(it)) {
+        if code == "context_length_exceeded" || upstream_words::say_too_long(&message) {
             return ErrorKind::ContextTooLong;
         }
         if code == "insufficient_quota" || QUOTA_PHRASES.iter().any(|it| message.contains(it)) {
@@ -266,18 +248,6 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
 fn not_found(message: &str) -> ErrorKind {
     if message.contains("model") { ErrorKind::UnknownModel } else { ErrorKind::NotFound }
 }
-
-/// How upstreams say that a prompt does not fit, in lower case.
-const CONTEXT_PHRASES: [&str; 8] = [
-    "prompt is too long",
-    "maximum context length",
-    "context window",
-    "context limit",
-    "context length exceeded",
-    "exceeds the context",
-    "input is too long",
-    "too many input tokens",
-];
 
 /// How upstreams say that an account has no money left, in lower case.
 const QUOTA_PHRASES: [&str; 3] =

@@ -6,12 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::CHAT;
 use crate::{
-    dialect::WireError,
+    dialect::{WireError, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
-
-/// The most of an unreadable body that is shown, in characters.
-const LONGEST_EXCERPT: usize = 500;
 
 /// Writes an error. One of an upstream that speaks Chat is passed on as it came, unless it is about our own credential.
 pub(super) fn encode(error: &GatewayError) -> (StatusCode, Bytes) {
@@ -204,7 +201,7 @@ fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &
     let said = |word: &str| error_type == Some(word) || code == Some(word);
     let lower = message.to_ascii_lowercase();
     if matches!(status, 0..=299 | 400 | 413 | 422 | 500)
-        && (said("context_length_exceeded") || is_too_long(&lower))
+        && (said("context_length_exceeded") || upstream_words::say_too_long(&lower))
     {
         return ErrorKind::ContextTooLong;
     }
@@ -251,52 +248,9 @@ fn kind_of_word(word: &str) -> Option<ErrorKind> {
     })
 }
 
-/// How upstreams say that the prompt is longer than the model's window.
-const TOO_LONG: &[&str] = &[
-    "context_length_exceeded",
-    "maximum context length",
-    "maximum context size",
-    "maximum model length",
-    "maximum prompt length",
-    "context length of",
-    "exceeds the context",
-    "exceed context",
-    "exceeded the context",
-    "context window exceed",
-    "exceeds the available context",
-    "prompt is too long",
-    "prompt too long",
-    "input is too long",
-    "too many input tokens",
-    "input token count",
-    "exceeds the maximum number of tokens",
-    "exceeded model token limit",
-    "reduce the length of the messages",
-    "reduce the length of your prompt",
-];
-
-fn is_too_long(lower: &str) -> bool {
-    TOO_LONG.iter().any(|it| lower.contains(it))
-}
-
 /// What can be shown of a body that is no JSON we know.
 fn excerpt(status: StatusCode, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let mut out = String::new();
-    let mut in_tag = false;
-    for it in text.chars() {
-        match it {
-            '<' => in_tag = true,
-            '>' if in_tag => {
-                in_tag = false;
-                out.push(' ');
-            }
-            _ if !in_tag => out.push(it),
-            _ => {}
-        }
-    }
-    let words: Vec<&str> = out.split_whitespace().collect();
-    let short: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
+    let short = upstream_words::excerpt(body);
     if short.is_empty() {
         let reason = status.canonical_reason().unwrap_or("unknown");
         return format!("the upstream answered {} ({reason}) and said nothing more", status.as_u16());
