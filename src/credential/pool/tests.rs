@@ -147,6 +147,33 @@ fn an_answer_that_was_on_its_way_does_not_undo_a_limit_but_proves_that_a_failing
 }
 
 #[test]
+fn of_credentials_that_rest_the_least_grave_reason_is_told() {
+    let why = |outcomes: &[Outcome]| {
+        let names = &["one", "two"][..outcomes.len()];
+        let (pool, _) = pool(names);
+        let leases: Vec<Lease> = (0..outcomes.len())
+            .scan(Vec::new(), |tried, _| {
+                let lease = pool.lease(&upstream(), &model("gpt-5"), None, tried).unwrap();
+                tried.push(lease.credential().id);
+                Some(lease)
+            })
+            .collect();
+        for (lease, outcome) in leases.iter().zip(outcomes) {
+            lease.report(outcome);
+        }
+        lease(&pool, "gpt-5").unwrap_err().rest
+    };
+    let failing = || Outcome::Failing { after: None };
+    assert_eq!(why(&[LIMITED]), Some(Rest::Limited));
+    assert_eq!(why(&[Outcome::Exhausted { resets_at: None }]), Some(Rest::Limited));
+    assert_eq!(why(&[failing()]), Some(Rest::Failing));
+    assert_eq!(why(&[Outcome::Unauthorized]), Some(Rest::Refused));
+    assert_eq!(why(&[Outcome::Forbidden]), Some(Rest::Refused));
+    assert_eq!(why(&[Outcome::Unauthorized, failing()]), Some(Rest::Failing));
+    assert_eq!(why(&[failing(), LIMITED]), Some(Rest::Limited));
+}
+
+#[test]
 fn why_nobody_could_be_leased_is_told_apart() {
     let (pool, _) = pool(&["one", "two"]);
     let ask = |upstream: &str, name: &str, tried: &[CredentialId]| {

@@ -197,7 +197,7 @@ impl TestGateway {
         .await;
     }
 
-    /// Asks again and again until there is an answer.
+    /// Asks again and again until there is an answer: what other threads and processes do gives no event to wait for.
     pub(crate) async fn eventually<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
