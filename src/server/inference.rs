@@ -33,9 +33,6 @@ use crate::{
 /// The longest `x-dragoman-translation` header, in bytes.
 const MAX_TRANSLATION: usize = 1024;
 
-/// A body of unknown length larger than this, in bytes, gets room for the largest at once.
-const MOST_GROWN: usize = 256 << 10;
-
 /// The most of a whole answer that is given to be written at once, in bytes.
 const PIECE: usize = 64 << 10;
 
@@ -162,30 +159,33 @@ async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Res
         return Err(too_large());
     }
     let reading = async {
-        let mut body: Option<Bytes> = None;
-        let mut rest = BytesMut::new();
+        // A body of known length goes into one piece of memory. Of one that may grow for ever the pieces are kept as they
+        // came: small ones, that serve the next request too if this one is refused.
+        let mut whole = BytesMut::new();
+        let mut pieces: Vec<Bytes> = Vec::new();
+        let mut length = 0;
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| GatewayError::new(ErrorKind::BadRequest, "the body broke off"))?;
-            if body.as_ref().map_or(rest.len(), Bytes::len) + chunk.len() > doors.body_limit {
+            length += chunk.len();
+            if length > doors.body_limit {
                 return Err(too_large());
             }
-            match body.take() {
-                None if rest.is_empty() => body = Some(chunk),
-                None => {
-                    // Memory that nothing was written to costs nothing; copying a body as it grows costs it twice over.
-                    if rest.len() + chunk.len() > rest.capacity().max(MOST_GROWN) {
-                        rest.reserve(doors.body_limit - rest.len());
-                    }
-                    rest.extend_from_slice(&chunk);
+            match declared {
+                Some(total) if chunk.len() < total => {
+                    whole.reserve(total.saturating_sub(whole.len()));
+                    whole.extend_from_slice(&chunk);
                 }
-                Some(first) => {
-                    rest.reserve(declared.unwrap_or(0).max(first.len() + chunk.len()));
-                    rest.extend_from_slice(&first);
-                    rest.extend_from_slice(&chunk);
-                }
+                _ => pieces.push(chunk),
             }
         }
-        Ok(body.unwrap_or_else(|| rest.freeze()))
+        if pieces.len() == 1 && whole.is_empty() {
+            return Ok(pieces.swap_remove(0));
+        }
+        whole.reserve(length - whole.len());
+        for piece in &pieces {
+            whole.extend_from_slice(piece);
+        }
+        Ok(whole.freeze())
     };
     tokio::time::timeout(doors.body_timeout, reading).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(doors.body_timeout);
