@@ -171,6 +171,8 @@ mod tests {
             metadata: None,
             service_tier: None,
             prompt_cache_key: None,
+            store: None,
+            previous_response: None,
             stream: StreamRequest::default(),
             legacy_functions: false,
             extra: Extra::default(),
@@ -194,6 +196,7 @@ mod tests {
     fn ec_038_an_estimate_counts_tools_and_never_falls_short() {
         let tool = Tool {
             kind: ToolKind::Function,
+            namespaced: None,
             name: "read_file".into(),
             description: Some("Reads a file".into()),
             schema: Some(json!({ "type": "object", "properties": { "path": { "type": "string" } } })),

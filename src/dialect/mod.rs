@@ -9,15 +9,20 @@ pub mod collect;
 pub mod count;
 pub mod fields;
 pub mod framing;
+pub mod gemini;
 pub mod json;
 pub mod loss;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod scan;
 mod upstream_words;
 pub mod verbatim;
 
+use std::{collections::HashMap, sync::Arc};
+
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
+use serde_json::{Map, Value};
 
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -27,8 +32,8 @@ use crate::{
     },
 };
 
-use canonical::FinishReason;
 pub use canonical::{ChatEvent, ChatRequest, ChatResponse, TokenUsage};
+use canonical::{FinishReason, tool::Namespaced};
 pub use fields::DecodeError;
 pub use framing::sse::SseFrame;
 pub use loss::{Loss, LossAction, Severity};
@@ -37,7 +42,9 @@ pub use loss::{Loss, LossAction, Severity};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DialectId {
     OpenaiChat,
+    OpenaiResponses,
     AnthropicMessages,
+    Gemini,
 }
 
 impl DialectId {
@@ -45,21 +52,27 @@ impl DialectId {
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
+            Self::OpenaiResponses => "openai-responses",
             Self::AnthropicMessages => "anthropic-messages",
+            Self::Gemini => "gemini",
         }
     }
 
     pub fn server(self) -> &'static dyn ServerCodec {
         match self {
             Self::OpenaiChat => &openai_chat::OPENAI_CHAT,
+            Self::OpenaiResponses => &openai_responses::OPENAI_RESPONSES,
             Self::AnthropicMessages => &anthropic_messages::ANTHROPIC_MESSAGES,
+            Self::Gemini => &gemini::GEMINI,
         }
     }
 
     pub fn client(self) -> &'static dyn ClientCodec {
         match self {
             Self::OpenaiChat => &openai_chat::OPENAI_CHAT,
+            Self::OpenaiResponses => &openai_responses::OPENAI_RESPONSES,
             Self::AnthropicMessages => &anthropic_messages::ANTHROPIC_MESSAGES,
+            Self::Gemini => &gemini::GEMINI,
         }
     }
 }
@@ -83,13 +96,35 @@ pub struct ReplyContext {
     pub include_usage: bool,
     /// Whether the client asked with the legacy `functions` (Chat).
     pub legacy_functions: bool,
+    /// Whether the stream is to be a JSON array instead of events (Gemini without `alt=sse`).
+    pub json_array: bool,
+    /// The fields of the request that the answer repeats (Responses), as the client wrote them.
+    pub echo: Arc<Map<String, Value>>,
+    /// Tools that the client keeps in a namespace (Responses), by the flat name everyone else knows.
+    pub namespaced: Arc<HashMap<String, Namespaced>>,
+}
+
+impl ReplyContext {
+    /// A context that knows nothing but the request's id, the model's name and the time.
+    pub fn new(request: RequestId, model: impl Into<String>, created: i64) -> Self {
+        Self {
+            request,
+            model: model.into(),
+            created,
+            include_usage: false,
+            legacy_functions: false,
+            json_array: false,
+            echo: Arc::default(),
+            namespaced: Arc::default(),
+        }
+    }
 }
 
 /// What an encoder did to a request that the decoder of its answer must undo.
 #[derive(Debug, Clone, Default)]
 pub struct Recall {
     /// Tool names as the upstream was told them → as the client wrote them; only those that differ.
-    pub names: std::collections::HashMap<String, String>,
+    pub names: HashMap<String, String>,
     /// The tool whose arguments are the answer's text: structured output was emulated.
     pub json_tool: Option<String>,
     /// Tools of free text that were told as functions with one string `input`, by the name the upstream was told.
@@ -143,6 +178,8 @@ pub struct ModelEntry {
 /// The side that faces clients.
 pub trait ServerCodec: Send + Sync {
     fn id(&self) -> DialectId;
+    /// Reads a request. A dialect that names the model in the path, and there says whether to stream (Gemini), reads them
+    /// from the body if they are there; the caller knows them better and puts them into what is returned.
     fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError>;
     /// Reads a request for a token count: a request that need not say how long the answer may be.
     fn decode_count_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
@@ -151,6 +188,10 @@ pub trait ServerCodec: Send + Sync {
     fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes;
     fn event_encoder(&self, context: &ReplyContext) -> Box<dyn EventEncoder>;
     fn encode_error(&self, error: &GatewayError, request: RequestId) -> (StatusCode, Bytes);
+    /// The fields of a request that every answer to it repeats (Responses); none in other dialects.
+    fn echo(&self, _body: &[u8]) -> Map<String, Value> {
+        Map::new()
+    }
     /// Bytes that keep a silent stream alive and that this dialect's clients ignore.
     fn keep_alive(&self) -> Bytes;
     fn encode_models(&self, models: &[ModelEntry]) -> Bytes;

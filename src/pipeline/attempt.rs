@@ -71,12 +71,12 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
-        let spoken = self.speak(question, upstream, target, dialect)?;
+        let spoken = self.speak(inbound, question, upstream, target, &lease).await?;
         trail.losses.clone_from(&spoken.losses);
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
-                operation: Operation::Generate,
+                operation: if question.stream { Operation::Stream } else { Operation::Generate },
                 model: &target.model,
                 streaming: question.stream,
                 body: spoken.body,
@@ -120,13 +120,19 @@ impl Pipeline {
     }
 
     /// Says the question in the target's words: its own bytes if it speaks the same dialect.
-    fn speak(
+    #[expect(
+        clippy::unused_async,
+        reason = "what must be fetched before a question can be said is fetched here"
+    )]
+    async fn speak(
         &self,
+        _inbound: &Inbound,
         question: &Question,
         upstream: &Upstream,
         target: &Target,
-        dialect: DialectId,
+        _lease: &Lease,
     ) -> Result<Spoken, Failed> {
+        let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
         if dialect == question.dialect && question.is_verbatim() {
             let asks_usage = match dialect {

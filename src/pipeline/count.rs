@@ -16,7 +16,7 @@ const MAX_COUNT: usize = 64 << 10;
 impl Pipeline {
     /// Counts the tokens of a request. Only a fault of the request is an error: everything else ends in an estimate.
     pub async fn count(&self, inbound: Inbound) -> Result<Reply, Refusal> {
-        let question = Question::read(inbound.dialect, &inbound.body)?;
+        let question = Question::read(inbound.dialect, &inbound.body, &inbound.told)?;
         let route = self
             .routes
             .route(&inbound.scope, &question.model, inbound.upstream.as_deref())

@@ -1,13 +1,16 @@
 //! The two ways an answer comes home: its bytes as they are, or through the canonical form.
 
+use std::{collections::HashMap, sync::Arc};
+
 use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Value};
 
 use super::{Inbound, attempt::WholeAnswer, error, question::Question};
 use crate::{
     dialect::{
         ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Loss, Recall, ReplyContext,
         SseFrame, TokenUsage, WireError,
-        canonical::{BlockKind, Delta, FinishReason, PartKind},
+        canonical::{BlockKind, Delta, FinishReason, Namespaced, PartKind},
         collect::{self, Serializer},
         framing::sse::SseDecoder,
         verbatim::{Tap, TapEnd, Tapped},
@@ -37,6 +40,9 @@ pub(super) struct Lane {
     model: String,
     include_usage: bool,
     legacy_functions: bool,
+    /// What the answer repeats of the question.
+    echo: Arc<Map<String, Value>>,
+    namespaced: Arc<HashMap<String, Namespaced>>,
     max_frame: usize,
 }
 
@@ -55,6 +61,8 @@ impl Spoken {
             model: question.model.as_str().to_owned(),
             include_usage: question.include_usage,
             legacy_functions: false,
+            echo: Arc::default(),
+            namespaced: Arc::default(),
             max_frame,
         };
         Self { body, betas: Vec::new(), losses: Vec::new(), lane }
@@ -73,6 +81,8 @@ impl Spoken {
             model: question.model.as_str().to_owned(),
             include_usage: question.include_usage,
             legacy_functions: question.decoded().is_ok_and(|it| it.legacy_functions),
+            echo: question.echo(),
+            namespaced: question.namespaced(),
             max_frame,
         };
         Self { body: encoded.body, betas: encoded.betas, losses: encoded.losses, lane }
@@ -91,6 +101,9 @@ impl Lane {
             created: clock.now().timestamp(),
             include_usage: self.include_usage,
             legacy_functions: self.legacy_functions,
+            json_array: inbound.told.json_array,
+            echo: Arc::clone(&self.echo),
+            namespaced: Arc::clone(&self.namespaced),
         }
     }
 

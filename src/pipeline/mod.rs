@@ -39,6 +39,16 @@ pub struct Inbound {
     pub headers: HeaderMap,
     /// The upstream the path or `Model-Provider` names.
     pub upstream: Option<String>,
+    pub told: Told,
+}
+
+/// What the path says that other dialects say in the body (Gemini).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    pub model: Option<String>,
+    pub stream: Option<bool>,
+    /// Whether the stream is to be a JSON array: Gemini without `alt=sse`.
+    pub json_array: bool,
 }
 
 /// What goes back to the client.
@@ -130,7 +140,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Answers a request, or says why not.
     pub async fn run(&self, inbound: Inbound) -> Result<Reply, Refusal> {
-        let question = Question::read(inbound.dialect, &inbound.body)?;
+        let question = Question::read(inbound.dialect, &inbound.body, &inbound.told)?;
         question.check_limit()?;
         let route = self
             .routes

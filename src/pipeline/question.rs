@@ -1,14 +1,19 @@
 //! What is asked: the few fields routing needs, read in one pass; the rest only if it must be translated.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
-use super::error;
+use super::{Told, error};
 use crate::{
     catalog::ModelName,
     dialect::{
         ChatRequest, DecodeError, DialectId,
+        canonical::Namespaced,
         scan::{self, Scan, ValueKind},
         verbatim,
     },
@@ -25,12 +30,15 @@ pub struct Question {
     pub stream: bool,
     /// Whether a Chat client asked for usage in the stream.
     pub include_usage: bool,
+    /// The dialect the body is written in: not the client's own if it wrote Chat to the door of Responses, or the reverse.
+    written: DialectId,
+    told: Told,
     decoded: OnceLock<ChatRequest>,
 }
 
 impl Question {
     /// Reads a body; the error names the field that is wrong.
-    pub fn read(dialect: DialectId, body: &Bytes) -> Result<Self, GatewayError> {
+    pub fn read(dialect: DialectId, body: &Bytes, told: &Told) -> Result<Self, GatewayError> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(GatewayError::new(ErrorKind::BadRequest, "the body is empty: send a JSON object"));
         }
@@ -39,14 +47,21 @@ impl Question {
             let message = "`model` is given twice: give it once";
             return Err(GatewayError::new(ErrorKind::BadRequest, message).at("/model"));
         }
-        let model = scan.string(body, "model").map_err(error::decode)?.ok_or_else(|| missing("model"))?;
+        let written = written(dialect, &scan);
+        let model = match &told.model {
+            Some(model) => model.as_str().into(),
+            None => scan.string(body, "model").map_err(error::decode)?.ok_or_else(|| missing("model"))?,
+        };
         let model = ModelName::parse(&model)
             .map_err(|it| GatewayError::new(ErrorKind::BadRequest, it.to_string()).at("/model"))?;
-        let stream = scan.bool(body, "stream").map_err(error::decode)?.unwrap_or(false);
-        check_messages(&scan, body)?;
-        check_kinds(dialect, &scan).map_err(error::decode)?;
+        let stream = match told.stream {
+            Some(stream) => stream,
+            None => scan.bool(body, "stream").map_err(error::decode)?.unwrap_or(false),
+        };
+        check_turns(written, &scan, body)?;
+        check_kinds(written, &scan).map_err(error::decode)?;
         let include_usage = stream
-            && dialect == DialectId::OpenaiChat
+            && written == DialectId::OpenaiChat
             && scan
                 .nested(body, "stream_options")
                 .map_err(error::decode)?
@@ -55,12 +70,22 @@ impl Question {
                 .map_err(error::decode)?
                 .flatten()
                 .unwrap_or(false);
-        Ok(Self { dialect, body: body.clone(), scan, model, stream, include_usage, decoded: OnceLock::new() })
+        Ok(Self {
+            dialect,
+            body: body.clone(),
+            scan,
+            model,
+            stream,
+            include_usage,
+            written,
+            told: told.clone(),
+            decoded: OnceLock::new(),
+        })
     }
 
     /// That a request for an answer says how long it may be, where the dialect wants that. A count of tokens need not.
     pub fn check_limit(&self) -> Result<(), GatewayError> {
-        if self.dialect != DialectId::AnthropicMessages {
+        if self.written != DialectId::AnthropicMessages {
             return Ok(());
         }
         if self.scan.count(&self.body, "max_tokens").map_err(error::decode)?.is_some() {
@@ -72,7 +97,7 @@ impl Question {
 
     /// Whether the body can go to an upstream of its own dialect as it is.
     pub fn is_verbatim(&self) -> bool {
-        !verbatim::needs_canonical(&self.scan)
+        self.written == self.dialect && !self.told.json_array && !verbatim::needs_canonical(&self.scan)
     }
 
     /// The whole request, decoded once.
@@ -80,8 +105,40 @@ impl Question {
         if let Some(it) = self.decoded.get() {
             return Ok(it);
         }
-        let request = self.dialect.server().decode_request(&self.body).map_err(error::decode)?;
+        let mut request = self.written.server().decode_request(&self.body).map_err(error::decode)?;
+        request.model = self.model.clone();
+        request.stream.enabled = self.stream;
         Ok(self.decoded.get_or_init(|| request))
+    }
+
+    /// The fields that the answer repeats.
+    pub fn echo(&self) -> Arc<Map<String, Value>> {
+        Arc::new(self.dialect.server().echo(&self.body))
+    }
+
+    /// Tools that the client keeps in namespaces, by the flat names everyone else knows.
+    pub fn namespaced(&self) -> Arc<HashMap<String, Namespaced>> {
+        let tools = self.decoded().map(|it| it.tools.as_slice()).unwrap_or_default();
+        let in_namespaces = tools.iter().filter_map(|it| Some((it.name.clone(), it.namespaced.clone()?)));
+        Arc::new(in_namespaces.collect())
+    }
+}
+
+/// Which dialect a body is written in: some clients send Chat's `messages` to Responses, or Responses' `input` to Chat.
+/// Only where it cannot be mistaken.
+fn written(dialect: DialectId, scan: &Scan) -> DialectId {
+    let has = |name: &str| scan.kind(name).is_some_and(|it| it != ValueKind::Null);
+    match dialect {
+        DialectId::OpenaiChat if has("input") && !has("messages") => DialectId::OpenaiResponses,
+        DialectId::OpenaiResponses
+            if scan.kind("messages") == Some(ValueKind::Array)
+                && !["input", "instructions", "previous_response_id", "conversation", "prompt"]
+                    .into_iter()
+                    .any(has) =>
+        {
+            DialectId::OpenaiChat
+        }
+        it => it,
     }
 }
 
@@ -100,6 +157,17 @@ fn check_kinds(dialect: DialectId, scan: &Scan) -> Result<(), DecodeError> {
             scan.expect("stream_options", &[ValueKind::Object])
         }
         DialectId::AnthropicMessages => scan.expect("stop_sequences", &[ValueKind::Array]),
+        DialectId::OpenaiResponses => {
+            scan.expect("max_output_tokens", &[ValueKind::Number])?;
+            scan.expect("instructions", &[ValueKind::String, ValueKind::Array])?;
+            scan.expect("reasoning", &[ValueKind::Object])?;
+            scan.expect("text", &[ValueKind::Object])?;
+            scan.expect("include", &[ValueKind::Array])
+        }
+        DialectId::Gemini => {
+            scan.expect("generationConfig", &[ValueKind::Object])?;
+            scan.expect("generation_config", &[ValueKind::Object])
+        }
     }
 }
 
@@ -107,21 +175,45 @@ fn missing(field: &str) -> GatewayError {
     GatewayError::new(ErrorKind::BadRequest, format!("`{field}` is missing")).at(format!("/{field}"))
 }
 
-/// Every dialect we answer so far has `messages`, a list with something in it.
-fn check_messages(scan: &Scan, body: &[u8]) -> Result<(), GatewayError> {
-    match scan.kind("messages") {
-        None | Some(ValueKind::Null) => Err(missing("messages")),
+/// Every dialect has a list of turns with something in it. Responses takes a text too, and nothing where it goes on.
+fn check_turns(dialect: DialectId, scan: &Scan, body: &[u8]) -> Result<(), GatewayError> {
+    let name = match dialect {
+        DialectId::OpenaiChat | DialectId::AnthropicMessages => "messages",
+        DialectId::Gemini => "contents",
+        DialectId::OpenaiResponses => return check_input(scan),
+    };
+    match scan.kind(name) {
+        None | Some(ValueKind::Null) => Err(missing(name)),
         Some(ValueKind::Array) => {
-            let empty =
-                scan.span("messages").is_some_and(|it| body[it].iter().all(|it| b"[] \t\r\n".contains(it)));
+            let empty = scan.span(name).is_some_and(|it| body[it].iter().all(|it| b"[] \t\r\n".contains(it)));
             if empty {
-                let message = "`messages` must have at least one message";
-                return Err(GatewayError::new(ErrorKind::BadRequest, message).at("/messages"));
+                let message = format!("`{name}` must have at least one message");
+                return Err(GatewayError::new(ErrorKind::BadRequest, message).at(format!("/{name}")));
             }
             Ok(())
         }
+        // Protobuf's JSON takes one turn for a list of one.
+        Some(ValueKind::Object) if dialect == DialectId::Gemini => Ok(()),
         Some(_) => {
-            Err(GatewayError::new(ErrorKind::BadRequest, "`messages` must be an array").at("/messages"))
+            let message = format!("`{name}` must be an array");
+            Err(GatewayError::new(ErrorKind::BadRequest, message).at(format!("/{name}")))
+        }
+    }
+}
+
+fn check_input(scan: &Scan) -> Result<(), GatewayError> {
+    let has = |name: &str| scan.kind(name).is_some_and(|it| it != ValueKind::Null);
+    match scan.kind("input") {
+        Some(ValueKind::String | ValueKind::Array) => Ok(()),
+        None | Some(ValueKind::Null)
+            if ["previous_response_id", "conversation", "prompt", "instructions"].into_iter().any(has) =>
+        {
+            Ok(())
+        }
+        None | Some(ValueKind::Null) => Err(missing("input")),
+        Some(_) => {
+            let message = "`input` must be a string or an array";
+            Err(GatewayError::new(ErrorKind::BadRequest, message).at("/input"))
         }
     }
 }

@@ -39,7 +39,7 @@ const PIECE: usize = 64 << 10;
 /// Answers any request on any path.
 pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<Doors>) -> HttpResponse {
     let path = decoded(request.path());
-    let entry = path.as_deref().and_then(Entry::of);
+    let entry = path.as_deref().and_then(|it| Entry::of(it, request.query_string()));
     let id = RequestId::new();
     let dialect = dialect_of(entry.as_ref(), &request);
     let Some(entry) = entry else {
@@ -110,9 +110,10 @@ async fn exchange(
         Err(error) => return refuse(dialect, id, &error, &Trail::default()),
     };
     let upstream = entry.upstream.or_else(|| text_header(request, "model-provider"));
-    let inbound = Inbound { id, scope, dialect, body, headers: plain_headers(request), upstream };
+    let inbound =
+        Inbound { id, scope, dialect, body, headers: plain_headers(request), upstream, told: entry.told };
     let result = match entry.door {
-        Door::Count => pipeline.count(inbound).await,
+        Door::Count(_) => pipeline.count(inbound).await,
         _ => pipeline.run(inbound).await,
     };
     match result {
@@ -308,13 +309,15 @@ fn translation(trail: &Trail) -> String {
 
 /// The dialect a caller is answered in: the path's, else what the headers look like.
 fn dialect_of(entry: Option<&Entry>, request: &HttpRequest) -> DialectId {
-    match entry.map(|it| (&it.door, it.anthropic)) {
-        Some((Door::Generate(dialect), _)) => *dialect,
-        Some((Door::Count, _) | (_, true)) => DialectId::AnthropicMessages,
-        _ if request.path().starts_with("/anthropic/") || presented::is_anthropic(request.headers()) => {
+    match entry.and_then(|it| it.dialect) {
+        Some(dialect) => dialect,
+        None if request.path().starts_with("/v1beta") || presented::is_gemini(request.headers()) => {
+            DialectId::Gemini
+        }
+        None if request.path().starts_with("/anthropic/") || presented::is_anthropic(request.headers()) => {
             DialectId::AnthropicMessages
         }
-        _ => DialectId::OpenaiChat,
+        None => DialectId::OpenaiChat,
     }
 }
 

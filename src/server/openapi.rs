@@ -357,7 +357,7 @@ mod tests {
         let document = Inference::openapi();
         assert_eq!(document.paths.paths.len(), 12);
         for (path, item) in &document.paths.paths {
-            let entry = Entry::of(&path.replace("{model}", "a/b")).unwrap_or_else(|| panic!("{path}"));
+            let entry = Entry::of(&path.replace("{model}", "a/b"), "").unwrap_or_else(|| panic!("{path}"));
             let method = if item.post.is_some() { "POST" } else { "GET" };
             assert!(entry.methods().contains(&method), "{path}");
         }

@@ -16,6 +16,11 @@ pub fn is_anthropic(headers: &HeaderMap) -> bool {
         || (headers.contains_key("x-api-key") && !headers.contains_key(AUTHORIZATION))
 }
 
+/// Whether the caller writes as Google's clients do.
+pub fn is_gemini(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client")
+}
+
 fn bearer(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = text.split_once(' ')?;

@@ -107,12 +107,13 @@ const fn is_ours(fault: Fault) -> bool {
     matches!(fault, Fault::Refused | Fault::Forbidden | Fault::Challenge)
 }
 
-/// A list of models or a count that the upstream does not have says nothing about its models or credentials.
+/// An operation beside answering that the upstream does not have says nothing about its models or credentials.
 fn excuse(operation: Operation, failure: &Failure, fault: Fault) -> Fault {
     let is_missing = matches!(status_of(failure), Some(404 | 405 | 501));
     match operation {
-        Operation::CountTokens | Operation::Models if is_missing => Fault::Request(ErrorKind::Unsupported),
-        Operation::Generate | Operation::CountTokens | Operation::Models => fault,
+        Operation::Generate | Operation::Stream => fault,
+        _ if is_missing => Fault::Request(ErrorKind::Unsupported),
+        _ => fault,
     }
 }
 

@@ -42,8 +42,10 @@ impl UpstreamKind {
     pub fn path(&self, operation: Operation) -> Option<&'static str> {
         match operation {
             Operation::Generate => Some(self.paths.generate),
+            Operation::Stream => Some(self.paths.stream.unwrap_or(self.paths.generate)),
             Operation::CountTokens => self.paths.count_tokens,
             Operation::Models => self.paths.models,
+            other => self.paths.others.iter().find(|it| it.0 == other).map(|it| it.1),
         }
     }
 
@@ -56,17 +58,52 @@ impl UpstreamKind {
 /// What is asked of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
+    /// A whole answer.
     Generate,
+    /// An answer as a stream.
+    Stream,
     CountTokens,
     Models,
+    /// Responses: a conversation made short.
+    Compact,
+    Embeddings,
+    /// The legacy text completions.
+    Completions,
+    ImageGeneration,
+    ImageEdit,
+    ImageVariation,
+    Speech,
+    Transcription,
+    /// Speech in any language to English text.
+    SpeechTranslation,
+    Moderation,
+    Rerank,
+    Files,
+    Batches,
+    Realtime,
 }
 
 impl Operation {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Generate => "generate",
+            Self::Stream => "stream",
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
+            Self::Compact => "compact",
+            Self::Embeddings => "embeddings",
+            Self::Completions => "completions",
+            Self::ImageGeneration => "image_generation",
+            Self::ImageEdit => "image_edit",
+            Self::ImageVariation => "image_variation",
+            Self::Speech => "speech",
+            Self::Transcription => "transcription",
+            Self::SpeechTranslation => "speech_translation",
+            Self::Moderation => "moderation",
+            Self::Rerank => "rerank",
+            Self::Files => "files",
+            Self::Batches => "batches",
+            Self::Realtime => "realtime",
         }
     }
 }
@@ -75,8 +112,12 @@ impl Operation {
 #[derive(Debug, Clone, Copy)]
 pub struct Paths {
     pub generate: &'static str,
+    /// Absent: where `generate` is; the body says that a stream is wanted.
+    pub stream: Option<&'static str>,
     pub count_tokens: Option<&'static str>,
     pub models: Option<&'static str>,
+    /// Operations without a canonical form.
+    pub others: &'static [(Operation, &'static str)],
 }
 
 /// Who says the version in the path.

@@ -145,10 +145,18 @@ pub fn translate_headers(
     headers: &HeaderMap,
     now: DateTime<Utc>,
 ) -> HeaderMap {
-    use DialectId::{AnthropicMessages, OpenaiChat};
+    use DialectId::{AnthropicMessages, Gemini, OpenaiChat, OpenaiResponses};
     match (from, to) {
-        (OpenaiChat, OpenaiChat) | (AnthropicMessages, AnthropicMessages) => headers.clone(),
-        (OpenaiChat, AnthropicMessages) => {
+        (OpenaiChat | OpenaiResponses, OpenaiChat | OpenaiResponses)
+        | (AnthropicMessages, AnthropicMessages)
+        | (Gemini, Gemini) => headers.clone(),
+        // Gemini has no headers for limits: only when to try again can be told.
+        (Gemini, _) | (_, Gemini) => {
+            let mut out = HeaderMap::new();
+            keep_retry_after(headers, &mut out, now);
+            out
+        }
+        (OpenaiChat | OpenaiResponses, AnthropicMessages) => {
             let mut out = translate(
                 headers,
                 |it| (it.0, it.1),
@@ -160,7 +168,7 @@ pub fn translate_headers(
             keep_retry_after(headers, &mut out, now);
             out
         }
-        (AnthropicMessages, OpenaiChat) => {
+        (AnthropicMessages, OpenaiChat | OpenaiResponses) => {
             let mut out = translate(
                 headers,
                 |it| (it.1, it.0),

@@ -22,6 +22,9 @@ use crate::{
     kernel::{error::GatewayError, id::RequestId},
 };
 
+#[cfg(test)]
+pub(super) use decode::client_tool;
+
 /// This dialect.
 const ID: DialectId = DialectId::AnthropicMessages;
 

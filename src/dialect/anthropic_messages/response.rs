@@ -135,12 +135,18 @@ fn object(value: Value) -> Map<String, Value> {
 pub(super) fn block(part: &Part) -> Option<Value> {
     let mut block = object(match &part.kind {
         PartKind::Text { text, .. } | PartKind::Refusal { text } if text.is_empty() => return None,
-        PartKind::Text { text, citations } if citations.is_empty() => json!({"type": "text", "text": text}),
-        PartKind::Text { text, citations } => json!({"type": "text", "text": text, "citations": citations}),
+        PartKind::Text { text, citations } if citations.iter().all(|it| it.dialect != ID) => {
+            json!({"type": "text", "text": text})
+        }
+        PartKind::Text { text, citations } => {
+            let ours: Vec<&Value> =
+                citations.iter().filter(|it| it.dialect == ID).map(|it| &it.raw).collect();
+            json!({"type": "text", "text": text, "citations": ours})
+        }
         PartKind::Refusal { text } => json!({"type": "text", "text": text}),
         PartKind::Reasoning { text, state } => reasoning(text, state.as_ref())?,
         PartKind::ToolCall(call) => tool_use(call)?,
-        PartKind::ServerTool { dialect, raw } | PartKind::Opaque { dialect, raw } => {
+        PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw } => {
             return (*dialect == ID).then(|| raw.clone());
         }
         PartKind::Media(_) | PartKind::ToolResult(_) => return None,
@@ -157,9 +163,9 @@ fn reasoning(text: &str, state: Option<&OpaqueState>) -> Option<Value> {
         Some(OpaqueState { kind: StateKind::Signature, data, .. }) => {
             Some(json!({"type": "thinking", "thinking": text, "signature": data}))
         }
-        None if text.is_empty() => None,
+        _ if text.is_empty() => None,
         // SDKs need the field; the empty signature is recognised, and not sent on, when it comes back.
-        None => Some(json!({"type": "thinking", "thinking": text, "signature": ""})),
+        _ => Some(json!({"type": "thinking", "thinking": text, "signature": ""})),
     }
 }
 

@@ -56,9 +56,11 @@ pub(super) fn encode(finish: &Finish, seen: Seen) -> (&'static str, Option<&str>
             return ("stop_sequence", finish.stop_sequence.as_deref());
         }
         FinishReason::Other if finish.raw.as_deref() == Some("compaction") => "compaction",
-        FinishReason::Stop | FinishReason::StopSequence | FinishReason::ToolCalls | FinishReason::Other => {
-            ended
-        }
+        FinishReason::Stop
+        | FinishReason::StopSequence
+        | FinishReason::ToolCalls
+        | FinishReason::Malformed
+        | FinishReason::Other => ended,
         FinishReason::Length => "max_tokens",
         FinishReason::ContextFull => "model_context_window_exceeded",
         FinishReason::Pause => "pause_turn",

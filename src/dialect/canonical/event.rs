@@ -5,9 +5,7 @@
 //! that cannot say so puts them in order with `collect::Serializer`). At most one `Finish` for each choice, after its blocks
 //! are closed. `Error` is followed only by `End`; nothing follows `End`. Folding the events gives the whole answer.
 
-use serde_json::Value;
-
-use super::{Finish, Part, StateKind, TokenUsage};
+use super::{Citation, Finish, OpaqueState, Part, StateKind, TokenUsage};
 use crate::dialect::WireError;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +48,8 @@ pub enum BlockKind {
         id: String,
         name: String,
         custom: bool,
+        /// What rides on the call (Gemini's `thoughtSignature`): known before its arguments.
+        state: Option<OpaqueState>,
     },
     Refusal,
     /// A part that arrives whole (redacted thinking, a server tool's block, an unknown one): it gets no deltas.
@@ -63,11 +63,11 @@ pub enum Delta {
     /// A piece of the arguments' text.
     Arguments(String),
     Refusal(String),
-    /// The state of a reasoning block; comes once, whole.
+    /// The state of a reasoning or a text block; comes once, whole.
     State {
         kind: StateKind,
         data: String,
     },
-    /// A citation of a text block, in its dialect's words.
-    Citation(Value),
+    /// A citation of a text block.
+    Citation(Citation),
 }

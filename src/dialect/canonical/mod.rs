@@ -18,14 +18,15 @@ use serde_json::{Map, Value};
 
 pub use event::{BlockKind, ChatEvent, Delta};
 pub use part::{
-    CacheMark, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, StateKind, ToolResult,
+    CacheMark, Citation, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, ServerStep, StateKind,
+    ToolResult, WebResult,
 };
 pub use request::{
     ChatRequest, Conversation, OutputFormat, Reasoning, ReasoningMode, ReasoningShow, Role, Sampling,
     StreamRequest, Turn,
 };
 pub use response::{ChatResponse, Choice, Finish, FinishReason};
-pub use tool::{Arguments, Tool, ToolCall, ToolChoice, ToolKind};
+pub use tool::{Arguments, Builtin, Location, Namespaced, Tool, ToolCall, ToolChoice, ToolKind, WebSearch};
 pub use usage::TokenUsage;
 
 use super::{DialectId, Loss, Severity};

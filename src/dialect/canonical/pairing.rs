@@ -235,7 +235,7 @@ impl Repair {
 
 fn with_id(part: &Part, result: &ToolResult, id: &str) -> Part {
     let kind = PartKind::ToolResult(ToolResult { call_id: id.to_owned(), ..result.clone() });
-    Part { kind, cache: part.cache.clone(), extra: part.extra.clone() }
+    Part { kind, ..part.clone() }
 }
 
 /// A turn without its parts.

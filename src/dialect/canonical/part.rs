@@ -1,5 +1,7 @@
 //! What a turn is made of.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::{super::DialectId, Extra, ToolCall};
@@ -9,12 +11,14 @@ use super::{super::DialectId, Extra, ToolCall};
 pub struct Part {
     pub kind: PartKind,
     pub cache: Option<CacheMark>,
+    /// State that rides on a text or a call (Gemini's `thoughtSignature`); a thought has its own.
+    pub state: Option<OpaqueState>,
     pub extra: Extra,
 }
 
 impl Part {
     pub fn new(kind: PartKind) -> Self {
-        Self { kind, cache: None, extra: Extra::default() }
+        Self { kind, cache: None, state: None, extra: Extra::default() }
     }
 
     pub fn text(text: impl Into<String>) -> Self {
@@ -34,8 +38,7 @@ impl Part {
 pub enum PartKind {
     Text {
         text: String,
-        /// Citations in the words of the dialect they came from.
-        citations: Vec<Value>,
+        citations: Vec<Citation>,
     },
     /// What the model thought. `text` is what may be shown (empty if redacted or hidden), `state` what only its maker can read.
     Reasoning {
@@ -50,15 +53,58 @@ pub enum PartKind {
         text: String,
     },
     /// A call of a tool that the provider runs itself, or its result: `raw` is the block as it came.
+    /// `step` is what happened, where other dialects have words for it.
     ServerTool {
         dialect: DialectId,
         raw: Value,
+        step: Option<ServerStep>,
     },
     /// A part of a type we do not know.
     Opaque {
         dialect: DialectId,
         raw: Value,
     },
+}
+
+/// A step of a tool that the provider ran, in nobody's dialect.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServerStep {
+    /// The web was asked.
+    WebSearch { id: String, queries: Vec<String> },
+    /// What the web answered.
+    WebSearchResults { call_id: String, results: Vec<WebResult> },
+    /// Code was run.
+    Code { id: String, language: Option<String>, code: String },
+    /// What the code printed.
+    CodeOutput { call_id: String, succeeded: bool, output: String },
+}
+
+/// A page that a search found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebResult {
+    pub url: String,
+    pub title: Option<String>,
+}
+
+/// Where a text has it from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Citation {
+    pub dialect: DialectId,
+    /// In the words of `dialect`.
+    pub raw: Value,
+    pub url: Option<String>,
+    pub title: Option<String>,
+    /// The words that are cited.
+    pub quote: Option<String>,
+    /// Which characters (not bytes) of its part's text it is for; absent: all of it.
+    pub span: Option<Range<usize>>,
+}
+
+impl Citation {
+    /// A citation that only its own dialect can read.
+    pub fn plain(dialect: DialectId, raw: Value) -> Self {
+        Self { dialect, raw, url: None, title: None, quote: None, span: None }
+    }
 }
 
 /// What came of a tool call.
@@ -121,10 +167,28 @@ pub struct OpaqueState {
     pub data: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StateKind {
     /// Anthropic's `thinking.signature`.
     Signature,
     /// Anthropic's `redacted_thinking.data`.
     Redacted,
+    /// `encrypted_content` of a Responses `reasoning` item.
+    Encrypted,
+    /// Gemini's `thoughtSignature`.
+    ThoughtSignature,
+    /// `OpenRouter`'s `reasoning_details`: a JSON array's text.
+    Details,
+}
+
+impl StateKind {
+    /// Whose it is.
+    pub const fn dialect(self) -> DialectId {
+        match self {
+            Self::Signature | Self::Redacted => DialectId::AnthropicMessages,
+            Self::Encrypted => DialectId::OpenaiResponses,
+            Self::ThoughtSignature => DialectId::Gemini,
+            Self::Details => DialectId::OpenaiChat,
+        }
+    }
 }

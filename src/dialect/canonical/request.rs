@@ -25,6 +25,10 @@ pub struct ChatRequest {
     pub metadata: Option<Map<String, Value>>,
     pub service_tier: Option<String>,
     pub prompt_cache_key: Option<String>,
+    /// Whether the provider may keep the answer (Chat, Responses).
+    pub store: Option<bool>,
+    /// The answer this one goes on from (Responses' `previous_response_id`).
+    pub previous_response: Option<String>,
     pub stream: StreamRequest,
     /// Whether Chat's legacy `functions` were used, so that the answer is in the legacy form too.
     pub legacy_functions: bool,

@@ -53,6 +53,8 @@ pub enum FinishReason {
     Pause,
     Refusal,
     ContentFilter,
+    /// The model called a tool in a way nobody can read (Gemini's `MALFORMED_FUNCTION_CALL`).
+    Malformed,
     Other,
 }
 
@@ -68,6 +70,7 @@ impl FinishReason {
             Self::Pause => "pause",
             Self::Refusal => "refusal",
             Self::ContentFilter => "content_filter",
+            Self::Malformed => "malformed",
             Self::Other => "other",
         }
     }

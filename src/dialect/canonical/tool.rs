@@ -8,7 +8,10 @@ use super::{super::DialectId, CacheMark, Extra};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
     pub kind: ToolKind,
+    /// Flat: a tool in a namespace is called `namespace__tool` here, so that codecs without namespaces need not know of them.
     pub name: String,
+    /// What the flat name stands for, if the client keeps the tool in a namespace (Responses).
+    pub namespaced: Option<Namespaced>,
     pub description: Option<String>,
     /// JSON Schema of the arguments, untouched; absent: none was given.
     pub schema: Option<Value>,
@@ -23,8 +26,54 @@ pub enum ToolKind {
     Function,
     /// Called with free text; `format` as in OpenAI's `custom` tools.
     Custom { format: Option<Value> },
-    /// Known to the provider by its type (`web_search_20250305`); `raw` is the whole tool as it came.
-    Builtin { dialect: DialectId, raw: Value },
+    /// Known to the provider by its type (`web_search_20250305`); `raw` is the whole tool as it came, `family` what it is
+    /// to everyone, where others have the like.
+    Builtin { dialect: DialectId, raw: Value, family: Option<Builtin> },
+}
+
+/// A tool's place in a namespace of Responses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespaced {
+    pub namespace: String,
+    /// What the namespace is for, as the client says.
+    pub description: Option<String>,
+    /// The tool's name in it.
+    pub name: String,
+}
+
+/// What a provider's own tool does, in nobody's dialect.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Builtin {
+    /// The provider searches the web.
+    WebSearch(WebSearch),
+    /// The provider reads a page whose address is in the conversation.
+    UrlFetch,
+    /// The provider runs code.
+    CodeExecution,
+    /// The client runs it (`bash_…`, `text_editor_…`): a function with a schema that is published.
+    ClientRun { description: &'static str, schema: Value },
+}
+
+/// How the web is to be searched.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WebSearch {
+    pub max_uses: Option<u64>,
+    pub allowed_domains: Vec<String>,
+    pub blocked_domains: Vec<String>,
+    pub location: Option<Location>,
+    /// How much of what was found the model is shown: `low`, `medium`, `high` (OpenAI).
+    pub context_size: Option<String>,
+}
+
+/// Roughly where the person is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Location {
+    pub city: Option<String>,
+    pub region: Option<String>,
+    /// Two letters.
+    pub country: Option<String>,
+    /// As in the IANA database.
+    pub timezone: Option<String>,
 }
 
 /// A call of a tool.

@@ -5,7 +5,7 @@ mod serializer;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    ChatEvent, ChatResponse, DialectId, TokenUsage, WireError,
+    ChatEvent, ChatResponse, TokenUsage, WireError,
     canonical::{
         Arguments, BlockKind, Choice, Delta, Extra, Finish, OpaqueState, Part, PartKind, StateKind, ToolCall,
     },
@@ -55,7 +55,7 @@ impl Collector {
                     self.choices.get_mut(choice).and_then(|it| it.parts.get_mut(*at))
                 });
                 if let Some(part) = part {
-                    extend(&mut part.kind, delta);
+                    extend(part, delta);
                 }
             }
             ChatEvent::BlockEnd { block } => {
@@ -107,32 +107,29 @@ fn opened(kind: BlockKind) -> Part {
         BlockKind::Text => PartKind::Text { text: String::new(), citations: Vec::new() },
         BlockKind::Reasoning => PartKind::Reasoning { text: String::new(), state: None },
         BlockKind::Refusal => PartKind::Refusal { text: String::new() },
-        BlockKind::ToolCall { id, name, custom } => {
-            PartKind::ToolCall(ToolCall { id, name, arguments: Arguments::default(), custom })
+        BlockKind::ToolCall { id, name, custom, state } => {
+            let call = ToolCall { id, name, arguments: Arguments::default(), custom };
+            return Part { state, ..Part::new(PartKind::ToolCall(call)) };
         }
         BlockKind::Whole(part) => return *part,
     })
 }
 
 /// Adds a delta to the part it is of; one of another kind is passed over.
-fn extend(part: &mut PartKind, delta: Delta) {
-    match (part, delta) {
+fn extend(part: &mut Part, delta: Delta) {
+    match (&mut part.kind, delta) {
         (PartKind::Text { text, .. }, Delta::Text(more))
         | (PartKind::Reasoning { text, .. }, Delta::Reasoning(more))
         | (PartKind::Refusal { text }, Delta::Refusal(more)) => text.push_str(&more),
         (PartKind::ToolCall(call), Delta::Arguments(more)) => call.arguments.0.push_str(&more),
         (PartKind::Text { citations, .. }, Delta::Citation(citation)) => citations.push(citation),
         (PartKind::Reasoning { state, .. }, Delta::State { kind, data }) => {
-            *state = Some(OpaqueState { dialect: maker(kind), kind, data });
+            *state = Some(OpaqueState { dialect: kind.dialect(), kind, data });
+        }
+        (PartKind::Text { .. }, Delta::State { kind, data }) => {
+            part.state = Some(OpaqueState { dialect: kind.dialect(), kind, data });
         }
         _ => {}
-    }
-}
-
-/// Whose state it is.
-const fn maker(kind: StateKind) -> DialectId {
-    match kind {
-        StateKind::Signature | StateKind::Redacted => DialectId::AnthropicMessages,
     }
 }
 
@@ -166,6 +163,7 @@ fn unfold_part(part: Part, choice: u32, block: u32, events: &mut Vec<ChatEvent>)
         PartKind::Text { text, citations } => {
             let mut deltas = nonempty(text, Delta::Text);
             deltas.extend(citations.into_iter().map(Delta::Citation));
+            deltas.extend(part.state.map(|it| Delta::State { kind: it.kind, data: it.data }));
             (BlockKind::Text, deltas)
         }
         PartKind::Reasoning { text, state }
@@ -175,9 +173,10 @@ fn unfold_part(part: Part, choice: u32, block: u32, events: &mut Vec<ChatEvent>)
             deltas.extend(state.map(|it| Delta::State { kind: it.kind, data: it.data }));
             (BlockKind::Reasoning, deltas)
         }
-        PartKind::ToolCall(ToolCall { id, name, arguments, custom }) => {
-            (BlockKind::ToolCall { id, name, custom }, nonempty(arguments.0, Delta::Arguments))
-        }
+        PartKind::ToolCall(ToolCall { id, name, arguments, custom }) => (
+            BlockKind::ToolCall { id, name, custom, state: part.state },
+            nonempty(arguments.0, Delta::Arguments),
+        ),
         PartKind::Refusal { text } => (BlockKind::Refusal, nonempty(text, Delta::Refusal)),
         whole => (BlockKind::Whole(Box::new(Part { kind: whole, ..part })), Vec::new()),
     };

@@ -185,7 +185,7 @@ fn size_of_delta(delta: &Delta) -> usize {
             text.len()
         }
         Delta::State { data, .. } => data.len() + size_of::<Delta>(),
-        Delta::Citation(citation) => citation.to_string().len() + size_of::<Delta>(),
+        Delta::Citation(citation) => citation.raw.to_string().len() + size_of::<Delta>(),
     }
 }
 

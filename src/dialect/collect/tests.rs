@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dialect::canonical::{Extra, FinishReason};
+use crate::dialect::{
+    DialectId,
+    canonical::{Citation, Extra, FinishReason},
+};
 
 fn collected(events: impl IntoIterator<Item = ChatEvent>) -> Result<ChatResponse, WireError> {
     let mut collector = Collector::new();
@@ -19,7 +22,7 @@ fn serialized(events: impl IntoIterator<Item = ChatEvent>) -> Vec<ChatEvent> {
 }
 
 fn start_tool(block: u32) -> ChatEvent {
-    let kind = BlockKind::ToolCall { id: format!("t{block}"), name: "f".into(), custom: false };
+    let kind = BlockKind::ToolCall { id: format!("t{block}"), name: "f".into(), custom: false, state: None };
     ChatEvent::BlockStart { choice: 0, block, kind }
 }
 
@@ -109,6 +112,10 @@ fn ec_036_a_streams_error_is_the_answers_error() {
     assert_eq!(collected(events).unwrap_err(), error);
 }
 
+fn citation(raw: Value) -> Citation {
+    Citation::plain(DialectId::AnthropicMessages, raw)
+}
+
 fn part() -> impl Strategy<Value = Part> {
     let state = prop::option::of("[a-z]{0,9}".prop_map(|data| OpaqueState {
         dialect: DialectId::AnthropicMessages,
@@ -116,7 +123,7 @@ fn part() -> impl Strategy<Value = Part> {
         data,
     }));
     prop_oneof![
-        (any::<String>(), prop::collection::vec("[a-z]".prop_map(Value::from), 0..3))
+        (any::<String>(), prop::collection::vec("[a-z]".prop_map(|it| citation(it.into())), 0..3))
             .prop_map(|(text, citations)| PartKind::Text { text, citations }),
         (any::<String>(), state).prop_map(|(text, state)| PartKind::Reasoning { text, state }),
         "[a-z]{0,9}".prop_map(|data| PartKind::Reasoning {
@@ -176,7 +183,7 @@ fn event() -> impl Strategy<Value = ChatEvent> {
         Just(BlockKind::Text),
         Just(BlockKind::Reasoning),
         Just(BlockKind::Refusal),
-        Just(BlockKind::ToolCall { id: "t".into(), name: "f".into(), custom: false }),
+        Just(BlockKind::ToolCall { id: "t".into(), name: "f".into(), custom: false, state: None }),
         part().prop_map(|it| BlockKind::Whole(Box::new(it))),
     ];
     let delta = prop_oneof![
@@ -185,7 +192,7 @@ fn event() -> impl Strategy<Value = ChatEvent> {
         any::<String>().prop_map(Delta::Arguments),
         any::<String>().prop_map(Delta::Refusal),
         any::<String>().prop_map(|data| Delta::State { kind: StateKind::Signature, data }),
-        any::<u8>().prop_map(|it| Delta::Citation(it.into())),
+        any::<u8>().prop_map(|it| Delta::Citation(citation(it.into()))),
     ];
     prop_oneof![
         1 => Just(ChatEvent::Start { id: None, model: None, created: None }),

@@ -34,7 +34,11 @@ pub(super) fn decode(raw: Option<&str>, matched: Option<String>, held: Held) -> 
 /// Writes a reason: only words Chat's clients know.
 pub(super) fn encode(reason: FinishReason, refusal_told: bool, legacy_functions: bool) -> &'static str {
     match reason {
-        FinishReason::Stop | FinishReason::StopSequence | FinishReason::Pause | FinishReason::Other => "stop",
+        FinishReason::Stop
+        | FinishReason::StopSequence
+        | FinishReason::Pause
+        | FinishReason::Malformed
+        | FinishReason::Other => "stop",
         FinishReason::Length | FinishReason::ContextFull => "length",
         FinishReason::ToolCalls if legacy_functions => "function_call",
         FinishReason::ToolCalls => "tool_calls",

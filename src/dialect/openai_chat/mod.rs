@@ -3,7 +3,6 @@
 //! Field facts: the `openai` SDK's types and `openai/openai-openapi`; what clones add is said where it is read.
 
 mod annotations;
-mod client_tools;
 mod content;
 pub(super) mod error;
 mod extra;

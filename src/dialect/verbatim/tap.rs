@@ -1,5 +1,8 @@
 //! Watching an answer that passes: what it cost, whether it ended.
 
+mod gemini;
+mod responses;
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +14,7 @@ use crate::{
         DialectId, SseFrame, TokenUsage, WireError,
         anthropic_messages::{self, usage::WireUsage},
         framing::sse::{FrameError, SseDecoder},
-        json, openai_chat,
+        gemini as gemini_dialect, json, openai_chat, openai_responses,
         scan::{self, Scan, ValueKind},
     },
     kernel::error::ErrorKind,
@@ -161,10 +164,14 @@ impl Tap {
         // Some clones forget the terminal: an answer that said why it ended is whole.
         let is_whole = self.seen.finish.is_some() && self.unfinished.is_empty();
         if is_whole {
-            out.push(Bytes::from_static(match self.dialect {
-                DialectId::OpenaiChat => b"data: [DONE]\n\n".as_slice(),
+            let end: &'static [u8] = match self.dialect {
+                DialectId::OpenaiChat => b"data: [DONE]\n\n",
                 DialectId::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-            }));
+                DialectId::OpenaiResponses | DialectId::Gemini => b"",
+            };
+            if !end.is_empty() {
+                out.push(Bytes::from_static(end));
+            }
             return TapEnd::Complete;
         }
         TapEnd::Truncated
@@ -200,6 +207,14 @@ impl Tap {
             DialectId::OpenaiChat => self.watch_chat(&frame.data),
             DialectId::AnthropicMessages => {
                 self.watch_messages(frame);
+                false
+            }
+            DialectId::OpenaiResponses => {
+                self.watch_responses(frame);
+                false
+            }
+            DialectId::Gemini => {
+                self.watch_gemini(frame);
                 false
             }
         }
@@ -301,15 +316,21 @@ impl Tapped {
             }
         };
         let part = |key: &str| scan.span(key).and_then(|it| json::parse(&body[it]).ok());
-        seen.id = scan.string(body, "id").ok().flatten().map(Into::into);
-        seen.model = scan.string(body, "model").ok().flatten().map(Into::into);
+        let (id, model, usage) = match dialect {
+            DialectId::Gemini => ("responseId", "modelVersion", "usageMetadata"),
+            _ => ("id", "model", "usage"),
+        };
+        seen.id = scan.string(body, id).ok().flatten().map(Into::into);
+        seen.model = scan.string(body, model).ok().flatten().map(Into::into);
         seen.error = whole_error(dialect, body, &scan);
-        if let Some(usage) = part("usage").filter(Value::is_object) {
+        if let Some(usage) = part(usage).filter(Value::is_object) {
             seen.usage = Counted::new(dialect).add(&usage);
         }
         seen.finish = match dialect {
             DialectId::OpenaiChat => scan.span("choices").and_then(|it| first_finish(&body[it])),
             DialectId::AnthropicMessages => scan.string(body, "stop_reason").ok().flatten().map(Into::into),
+            DialectId::OpenaiResponses => responses::finish(&scan, body),
+            DialectId::Gemini => gemini::finish(&scan, body),
         };
         for key in &KEYS.texts {
             let lengths = peek::values(body, key).filter_map(peek::string_length);
@@ -330,6 +351,8 @@ fn whole_error(dialect: DialectId, body: &[u8], scan: &Scan) -> Option<WireError
     let answer = match dialect {
         DialectId::OpenaiChat => "choices",
         DialectId::AnthropicMessages => "content",
+        DialectId::OpenaiResponses => "output",
+        DialectId::Gemini => "candidates",
     };
     if scan.kind("error").is_none_or(|it| it == ValueKind::Null) && scan.kind(answer).is_some() {
         return None;
@@ -341,6 +364,8 @@ fn whole_error(dialect: DialectId, body: &[u8], scan: &Scan) -> Option<WireError
             let told = fields.get("error").is_some_and(|it| !it.is_null());
             told.then(|| anthropic_messages::error::from_stream(&Value::Object(fields)))
         }
+        DialectId::OpenaiResponses => responses::error(&fields),
+        DialectId::Gemini => gemini::error(&fields),
     }
 }
 
@@ -375,6 +400,8 @@ fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
 enum Counted {
     Chat(TokenUsage),
     Messages(WireUsage),
+    Responses(TokenUsage),
+    Gemini(TokenUsage),
 }
 
 impl Counted {
@@ -382,6 +409,8 @@ impl Counted {
         match dialect {
             DialectId::OpenaiChat => Self::Chat(TokenUsage::default()),
             DialectId::AnthropicMessages => Self::Messages(WireUsage::default()),
+            DialectId::OpenaiResponses => Self::Responses(TokenUsage::default()),
+            DialectId::Gemini => Self::Gemini(TokenUsage::default()),
         }
     }
 
@@ -390,6 +419,14 @@ impl Counted {
         match self {
             Self::Chat(sum) => {
                 sum.merge(&openai_chat::usage::decode(usage));
+                *sum
+            }
+            Self::Responses(sum) => {
+                sum.merge(&openai_responses::usage::decode(usage));
+                *sum
+            }
+            Self::Gemini(sum) => {
+                sum.merge(&gemini_dialect::usage::decode(usage));
                 *sum
             }
             Self::Messages(sum) => {

@@ -18,8 +18,10 @@ pub static ANTHROPIC: UpstreamKind = UpstreamKind {
     version: Version::IfMissing("/v1"),
     paths: Paths {
         generate: "/messages",
+        stream: None,
         count_tokens: Some("/messages/count_tokens"),
         models: Some("/models"),
+        others: &[],
     },
     dialect: |_| DialectId::AnthropicMessages,
     envelope: Envelope::Plain,

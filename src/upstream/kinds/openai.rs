@@ -47,5 +47,10 @@ pub static OPENAI: UpstreamKind = UpstreamKind {
 };
 
 /// Chat Completions has no way to count tokens.
-pub(super) const PATHS: Paths =
-    Paths { generate: "/chat/completions", count_tokens: None, models: Some("/models") };
+pub(super) const PATHS: Paths = Paths {
+    generate: "/chat/completions",
+    stream: None,
+    count_tokens: None,
+    models: Some("/models"),
+    others: &[],
+};

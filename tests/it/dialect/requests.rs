@@ -47,6 +47,7 @@ fn abilities(dialect: DialectId, asked: &Value) -> Abilities {
             max_temperature_tenths: 10,
             ..common
         },
+        DialectId::OpenaiResponses | DialectId::Gemini => common,
     }
 }
 

@@ -117,7 +117,7 @@ impl Facts<'_> {
                     self.add(at, kind, text);
                 }
                 for citation in citations {
-                    self.add(at, "citation", citation);
+                    self.add(at, "citation", &citation.raw);
                 }
             }
             PartKind::Reasoning { text, state } => {

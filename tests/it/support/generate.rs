@@ -1,5 +1,8 @@
 //! Requests as clients write them, made up at random, and ways to cut bytes.
 
+mod gemini;
+mod responses;
+
 use dragoman::dialect::DialectId;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -21,6 +24,8 @@ pub(crate) fn request(dialect: DialectId) -> BoxedStrategy<Value> {
     match dialect {
         DialectId::OpenaiChat => chat_request().boxed(),
         DialectId::AnthropicMessages => messages_request().boxed(),
+        DialectId::OpenaiResponses => responses::request().boxed(),
+        DialectId::Gemini => gemini::request().boxed(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a client accepts as a stream of its dialect, written down without our encoders: automata over the bytes.
 
+mod gemini;
+mod responses;
+
 use std::collections::BTreeMap;
 
 use dragoman::dialect::DialectId;
@@ -37,6 +40,8 @@ fn walk(dialect: DialectId, stream: &[u8], arguments: Arguments) -> Result<Told,
     match dialect {
         DialectId::OpenaiChat => check_chat(&events, arguments),
         DialectId::AnthropicMessages => check_messages(&events, arguments),
+        DialectId::OpenaiResponses => responses::check(&events, arguments),
+        DialectId::Gemini => gemini::check(&events, arguments),
     }
 }
 

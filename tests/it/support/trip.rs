@@ -17,11 +17,8 @@ pub(crate) const MAX_FRAME: usize = 1 << 20;
 
 pub(crate) fn context() -> ReplyContext {
     ReplyContext {
-        request: RequestId::declared("test"),
-        model: "asked-for".to_owned(),
-        created: 1_763_700_000,
         include_usage: true,
-        legacy_functions: false,
+        ..ReplyContext::new(RequestId::declared("test"), "asked-for", 1_763_700_000)
     }
 }
 

@@ -1,12 +1,15 @@
 //! A request in Anthropic's words, read. Faithful: order, form and unknown fields are kept.
 
+mod client_tools;
 mod parts;
 mod reasoning;
 mod tools;
 
 use serde_json::{Map, Value};
 
-pub(super) use parts::{block, is_server_tool};
+#[cfg(test)]
+pub(in crate::dialect) use client_tools::of as client_tool;
+pub(super) use parts::{block, citation, is_server_tool};
 
 use super::ID;
 use crate::{
@@ -91,6 +94,8 @@ pub(super) fn request(body: &[u8], limit: Limit) -> Result<ChatRequest, DecodeEr
         metadata: None,
         service_tier: fields.string("service_tier")?,
         prompt_cache_key: None,
+        store: None,
+        previous_response: None,
         stream: StreamRequest { enabled: fields.bool("stream")?.unwrap_or(false), include_usage: false },
         legacy_functions: false,
         extra: left.join("", &fields.rest(ID)),

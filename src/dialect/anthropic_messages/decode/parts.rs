@@ -6,8 +6,8 @@ use super::super::ID;
 use crate::dialect::{
     DecodeError,
     canonical::{
-        Arguments, CacheMark, Extra, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, StateKind,
-        ToolCall, ToolResult,
+        Arguments, CacheMark, Citation, Extra, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind,
+        ServerStep, StateKind, ToolCall, ToolResult, WebResult,
     },
     fields::{Fields, wrong},
 };
@@ -36,7 +36,7 @@ pub(in super::super) fn block(value: Value, at: String) -> Result<Part, DecodeEr
         "image" => media(value, at, MediaKind::Image),
         "document" => media(value, at, MediaKind::Document),
         "" => Err(DecodeError::new(format!("{at}/type"), "a block needs a `type`, such as `text`")),
-        kind if is_server_tool(kind) => Ok(Part::new(PartKind::ServerTool { dialect: ID, raw: value })),
+        kind if is_server_tool(kind) => Ok(Part::new(server_tool(value))),
         _ => Ok(Part::new(PartKind::Opaque { dialect: ID, raw: value })),
     }
 }
@@ -54,7 +54,7 @@ fn known(value: Value, at: String, read: ReadKind) -> Result<Part, DecodeError> 
     fields.any("type");
     let (cache, odd) = cache_mark(&mut fields)?;
     let kind = read(&mut fields)?;
-    Ok(Part { kind, cache, extra: with_odd_mark(fields, odd) })
+    Ok(Part { kind, cache, state: None, extra: with_odd_mark(fields, odd) })
 }
 
 /// Takes `cache_control`; one with more in it than we know comes back whole as well.
@@ -78,9 +78,54 @@ pub(super) fn with_odd_mark(fields: Fields, odd: Option<Value>) -> Extra {
     Extra::new(ID, at, map)
 }
 
+/// Reads a citation: Anthropic cites with the whole block.
+pub(in crate::dialect::anthropic_messages) fn citation(raw: Value) -> Citation {
+    let text = |key: &str| raw.get(key).and_then(Value::as_str).map(str::to_owned);
+    let (url, title) = (text("url"), text("title").or_else(|| text("document_title")));
+    Citation { dialect: ID, url, title, quote: text("cited_text"), span: None, raw }
+}
+
+/// Reads a block of a tool that Anthropic ran.
+fn server_tool(raw: Value) -> PartKind {
+    PartKind::ServerTool { dialect: ID, step: step(&raw), raw }
+}
+
+fn step(raw: &Value) -> Option<ServerStep> {
+    let text = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    match (raw.get("type")?.as_str()?, raw.get("name").and_then(Value::as_str)) {
+        ("server_tool_use", Some("web_search")) => {
+            let query = raw.pointer("/input/query").and_then(Value::as_str).map(str::to_owned);
+            Some(ServerStep::WebSearch { id: text("id"), queries: query.into_iter().collect() })
+        }
+        ("web_search_tool_result", _) => {
+            let found = raw.get("content").and_then(Value::as_array).into_iter().flatten();
+            let results = found.filter_map(|it| {
+                let title = it.get("title").and_then(Value::as_str).map(str::to_owned);
+                Some(WebResult { url: it.get("url")?.as_str()?.to_owned(), title })
+            });
+            Some(ServerStep::WebSearchResults { call_id: text("tool_use_id"), results: results.collect() })
+        }
+        ("server_tool_use", Some("code_execution" | "bash_code_execution")) => {
+            let code = raw.pointer("/input/code").or_else(|| raw.pointer("/input/command"));
+            let code = code.and_then(Value::as_str).unwrap_or_default().to_owned();
+            Some(ServerStep::Code { id: text("id"), language: None, code })
+        }
+        ("code_execution_tool_result" | "bash_code_execution_tool_result", _) => {
+            let output = |key: &str| raw.pointer(&format!("/content/{key}")).and_then(Value::as_str);
+            Some(ServerStep::CodeOutput {
+                call_id: text("tool_use_id"),
+                succeeded: raw.pointer("/content/return_code").and_then(Value::as_i64) == Some(0),
+                output: [output("stdout"), output("stderr")].into_iter().flatten().collect(),
+            })
+        }
+        _ => None,
+    }
+}
+
 fn text(fields: &mut Fields) -> Result<PartKind, DecodeError> {
     let text = fields.required_string("text")?;
-    Ok(PartKind::Text { text, citations: fields.array("citations")?.unwrap_or_default() })
+    let citations = fields.array("citations")?.unwrap_or_default();
+    Ok(PartKind::Text { text, citations: citations.into_iter().map(citation).collect() })
 }
 
 fn thinking(fields: &mut Fields) -> Result<PartKind, DecodeError> {
@@ -126,7 +171,7 @@ fn media(value: Value, at: String, kind: MediaKind) -> Result<Part, DecodeError>
     };
     let name = if kind == MediaKind::Document { fields.string("title")? } else { None };
     let media = Media { kind, source, media_type, name, detail: None };
-    Ok(Part { kind: PartKind::Media(media), cache, extra: with_odd_mark(fields, odd) })
+    Ok(Part { kind: PartKind::Media(media), cache, state: None, extra: with_odd_mark(fields, odd) })
 }
 
 /// A `content` source that is one string becomes text without a media type: so it is told from a `text` source.

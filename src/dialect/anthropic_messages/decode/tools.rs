@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::{
     super::ID,
+    client_tools,
     parts::{cache_mark, with_odd_mark},
 };
 use crate::dialect::{
     DecodeError,
-    canonical::{Tool, ToolChoice, ToolKind},
+    canonical::{Builtin, Location, Tool, ToolChoice, ToolKind, WebSearch},
     fields::{Fields, wrong},
 };
 
@@ -28,6 +29,7 @@ fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {
     let (cache, odd) = cache_mark(&mut fields)?;
     Ok(Tool {
         kind: ToolKind::Function,
+        namespaced: None,
         name: fields.required_string("name")?,
         description: fields.string("description")?,
         schema: schema(&mut fields)?,
@@ -47,14 +49,45 @@ fn schema(fields: &mut Fields) -> Result<Option<Value>, DecodeError> {
 }
 
 fn builtin(raw: Value) -> Tool {
+    let kind = raw.get("type").and_then(Value::as_str).unwrap_or_default();
+    let family = match kind {
+        it if it.starts_with("web_search_") => Some(Builtin::WebSearch(web_search(&raw))),
+        it if it.starts_with("web_fetch_") => Some(Builtin::UrlFetch),
+        it if it.starts_with("code_execution_") => Some(Builtin::CodeExecution),
+        it => client_tools::of(it),
+    };
     Tool {
         name: raw.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        kind: ToolKind::Builtin { dialect: ID, raw },
+        namespaced: None,
+        kind: ToolKind::Builtin { dialect: ID, raw, family },
         description: None,
         schema: None,
         strict: None,
         cache: None,
         extra: crate::dialect::canonical::Extra::default(),
+    }
+}
+
+fn web_search(raw: &Value) -> WebSearch {
+    let domains = |key: &str| {
+        let listed = raw.get(key).and_then(Value::as_array).into_iter().flatten();
+        listed.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let location = raw.get("user_location").filter(|it| it.is_object()).map(|it| {
+        let text = |key: &str| it.get(key).and_then(Value::as_str).map(str::to_owned);
+        Location {
+            city: text("city"),
+            region: text("region"),
+            country: text("country"),
+            timezone: text("timezone"),
+        }
+    });
+    WebSearch {
+        max_uses: raw.get("max_uses").and_then(Value::as_u64),
+        allowed_domains: domains("allowed_domains"),
+        blocked_domains: domains("blocked_domains"),
+        location,
+        context_size: None,
     }
 }
 

@@ -119,6 +119,9 @@ impl Writer<'_> {
         if request.metadata.is_some() {
             self.drop("/metadata", Severity::Cosmetic, "the dialect has no metadata but `user_id`");
         }
+        if request.store == Some(true) {
+            self.drop("/store", Severity::Cosmetic, "the dialect keeps no answers");
+        }
         if request.prompt_cache_key.is_some() {
             self.drop("/prompt_cache_key", Severity::Cosmetic, "the dialect has no cache keys");
         }

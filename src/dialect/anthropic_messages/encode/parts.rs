@@ -7,7 +7,8 @@ use super::{super::ID, Writer, cache, extras::Level};
 use crate::dialect::{
     EncodeError, Severity,
     canonical::{
-        Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, StateKind, ToolCall, ToolResult, media,
+        Citation, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, StateKind, ToolCall,
+        ToolResult, media,
         names::{clean_id, is_plain},
     },
 };
@@ -41,7 +42,7 @@ impl Writer<'_> {
             PartKind::ToolCall(call) => Some(self.call(call, at)),
             PartKind::ToolResult(result) => Some(self.result(result, at)?),
             PartKind::Media(media) => self.media(media, at)?,
-            PartKind::ServerTool { dialect, raw } | PartKind::Opaque { dialect, raw } => {
+            PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw } => {
                 if *dialect == ID {
                     return Ok(Some(raw.clone()));
                 }
@@ -59,7 +60,7 @@ impl Writer<'_> {
     }
 
     /// A text of nothing but white space is refused by Anthropic: it is left out.
-    fn text(&mut self, text: &str, citations: &[Value], at: &str) -> Option<Block> {
+    fn text(&mut self, text: &str, citations: &[Citation], at: &str) -> Option<Block> {
         if text.trim().is_empty() {
             if !text.is_empty() {
                 self.drop(at, Severity::Cosmetic, "a text block must have more than white space");
@@ -67,10 +68,11 @@ impl Writer<'_> {
             return None;
         }
         let mut written = block(json!({"type": "text", "text": text}));
-        let ours = |it: &&Value| {
-            it.get("type").and_then(Value::as_str).is_some_and(|it| it.ends_with(CITATION_SUFFIX))
+        let ours = |it: &&Citation| {
+            let kind = it.raw.get("type").and_then(Value::as_str);
+            it.dialect == ID && kind.is_some_and(|it| it.ends_with(CITATION_SUFFIX))
         };
-        let kept: Vec<&Value> = citations.iter().filter(ours).collect();
+        let kept: Vec<&Value> = citations.iter().filter(ours).map(|it| &it.raw).collect();
         if kept.len() < citations.len() {
             self.drop(at, Severity::Cosmetic, "citations of another dialect");
         }
@@ -89,10 +91,10 @@ impl Writer<'_> {
             Some(OpaqueState { kind: StateKind::Redacted, data, .. }) => {
                 Some(block(json!({"type": "redacted_thinking", "data": data})))
             }
-            None if self.abilities.wants_reasoning_back && !text.is_empty() => {
+            _ if self.abilities.wants_reasoning_back && !text.is_empty() => {
                 Some(block(json!({"type": "thinking", "thinking": text})))
             }
-            None => {
+            _ => {
                 self.drop(at, Severity::Cosmetic, "thinking without a signature of this dialect");
                 None
             }

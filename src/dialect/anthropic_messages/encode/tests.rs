@@ -78,6 +78,8 @@ fn foreign(turns: Vec<(Role, Vec<Part>)>) -> ChatRequest {
         metadata: None,
         service_tier: None,
         prompt_cache_key: None,
+        store: None,
+        previous_response: None,
         stream: StreamRequest::default(),
         legacy_functions: false,
         extra: Extra::default(),
@@ -109,6 +111,7 @@ fn result(id: &str, text: &str) -> Part {
 fn function(name: &str) -> Tool {
     Tool {
         kind: ToolKind::Function,
+        namespaced: None,
         name: name.into(),
         description: None,
         schema: None,

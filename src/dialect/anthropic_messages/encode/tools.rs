@@ -36,7 +36,7 @@ impl Writer<'_> {
                     "required": ["input"], "additionalProperties": false});
                 Some(self.function(tool, with_format(tool, format.as_ref()), Some(&input), &at))
             }
-            ToolKind::Builtin { dialect, raw } if *dialect == ID => Some(raw.clone()),
+            ToolKind::Builtin { dialect, raw, .. } if *dialect == ID => Some(raw.clone()),
             ToolKind::Builtin { dialect, .. } => {
                 self.drop(at, Severity::Semantic, format!("only {} has this tool", dialect.name()));
                 None

@@ -4,13 +4,7 @@ use super::*;
 use crate::kernel::id::RequestId;
 
 fn context() -> ReplyContext {
-    ReplyContext {
-        request: RequestId::new(),
-        model: "asked".into(),
-        created: 0,
-        include_usage: false,
-        legacy_functions: false,
-    }
+    ReplyContext::new(RequestId::new(), "asked", 0)
 }
 
 fn read(body: &Value) -> ChatResponse {

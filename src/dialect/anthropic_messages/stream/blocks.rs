@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::{
     ID,
-    decode::block,
+    decode::{self, block},
     response::{Callee, callee, custom_input},
 };
 use crate::dialect::{
@@ -126,7 +126,7 @@ impl Blocks {
         } else {
             Kind::Tool { whole: whole.or_else(|| Some("{}".to_owned())) }
         };
-        self.open(index, BlockKind::ToolCall { id, name, custom }, kind, events);
+        self.open(index, BlockKind::ToolCall { id, name, custom, state: None }, kind, events);
     }
 
     fn open(&mut self, index: u64, kind: BlockKind, state: Kind, events: &mut Vec<ChatEvent>) {
@@ -235,7 +235,7 @@ impl Blocks {
 
     fn cite(&mut self, index: Option<u64>, citation: Value, events: &mut Vec<ChatEvent>) {
         let block = self.wanted(index, Wanted::Text, events);
-        events.push(ChatEvent::Delta { block, delta: Delta::Citation(citation) });
+        events.push(ChatEvent::Delta { block, delta: Delta::Citation(decode::citation(citation)) });
     }
 
     pub(super) fn input(&mut self, index: Option<u64>, piece: String, events: &mut Vec<ChatEvent>) {

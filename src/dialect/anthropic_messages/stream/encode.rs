@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::{
-    error, response,
+    ID, error, response,
     stop::{self, Seen},
     usage::Usage,
     wire,
@@ -156,9 +156,9 @@ impl MessageEncoder {
                 self.refused |= matches!(block.form, Form::Refusal) && !text.is_empty();
                 self.text(text, out);
             }
-            (Form::Text, Delta::Citation(citation)) => {
+            (Form::Text, Delta::Citation(citation)) if citation.dialect == ID => {
                 let index = self.begin(&json!({"type": "text", "text": ""}), out);
-                let piece = json!({"type": "citations_delta", "citation": citation});
+                let piece = json!({"type": "citations_delta", "citation": citation.raw});
                 let event = json!({"type": "content_block_delta", "index": index, "delta": piece});
                 frame("content_block_delta", &event, out);
             }

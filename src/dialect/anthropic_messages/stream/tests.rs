@@ -11,7 +11,7 @@ use crate::{
     dialect::{
         ChatEvent, EventDecoder as _, EventEncoder as _, Recall, ReplyContext, SseFrame, TokenUsage,
         WireError,
-        canonical::{BlockKind, Delta, Finish, FinishReason, Part, PartKind, StateKind},
+        canonical::{BlockKind, Citation, Delta, Finish, FinishReason, Part, PartKind, StateKind},
     },
     kernel::{
         error::{ErrorKind, GatewayError},
@@ -20,13 +20,7 @@ use crate::{
 };
 
 fn context() -> ReplyContext {
-    ReplyContext {
-        request: RequestId::new(),
-        model: "claude-x".into(),
-        created: 0,
-        include_usage: false,
-        legacy_functions: false,
-    }
+    ReplyContext::new(RequestId::new(), "claude-x", 0)
 }
 
 fn frame(data: &Value) -> SseFrame {
@@ -116,7 +110,10 @@ fn block(key: u32, kind: BlockKind) -> ChatEvent {
 }
 
 fn tool(key: u32, name: &str) -> ChatEvent {
-    block(key, BlockKind::ToolCall { id: format!("call_{key}"), name: name.into(), custom: false })
+    block(
+        key,
+        BlockKind::ToolCall { id: format!("call_{key}"), name: name.into(), custom: false, state: None },
+    )
 }
 
 fn text(key: u32, text: &str) -> ChatEvent {
@@ -467,7 +464,8 @@ fn any_part() -> impl Strategy<Value = Part> {
         Just(Part::new(PartKind::Opaque { dialect: ID, raw: json!({"type": "new", "a": 1}) })),
         Just(Part::new(PartKind::ServerTool {
             dialect: ID,
-            raw: json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "x"}})
+            raw: json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "x"}}),
+            step: None,
         })),
         Just(Part::new(PartKind::Reasoning { text: "t".into(), state: None })),
     ]
@@ -475,7 +473,7 @@ fn any_part() -> impl Strategy<Value = Part> {
 
 fn any_kind() -> impl Strategy<Value = BlockKind> {
     let tool = ("[a-z]{0,3}", "[a-z]{0,3}", any::<bool>())
-        .prop_map(|(id, name, custom)| BlockKind::ToolCall { id, name, custom });
+        .prop_map(|(id, name, custom)| BlockKind::ToolCall { id, name, custom, state: None });
     prop_oneof![
         Just(BlockKind::Text),
         Just(BlockKind::Reasoning),
@@ -492,7 +490,7 @@ fn any_delta() -> impl Strategy<Value = Delta> {
         text.prop_map(Delta::Reasoning),
         text.prop_map(Delta::Arguments),
         text.prop_map(Delta::Refusal),
-        Just(Delta::Citation(json!({"type": "char_location"}))),
+        Just(Delta::Citation(Citation::plain(ID, json!({"type": "char_location"})))),
         (any::<bool>(), "[a-z]{0,3}").prop_map(|(signed, data)| {
             Delta::State { kind: if signed { StateKind::Signature } else { StateKind::Redacted }, data }
         }),

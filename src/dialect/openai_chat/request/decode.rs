@@ -43,6 +43,8 @@ pub(in crate::dialect::openai_chat) fn decode(body: &[u8]) -> Result<ChatRequest
         metadata: metadata(&mut fields)?,
         service_tier: fields.string("service_tier")?,
         prompt_cache_key: fields.string("prompt_cache_key")?,
+        store: fields.bool("store")?,
+        previous_response: None,
         stream,
         legacy_functions,
         extra: Extra::default(),

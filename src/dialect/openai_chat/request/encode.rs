@@ -164,6 +164,9 @@ fn bookkeeping(request: &ChatRequest, body: &mut Map<String, Value>, losses: &mu
         let told = if tier == "standard_only" { "default" } else { tier };
         body.insert("service_tier".to_owned(), told.into());
     }
+    if let Some(store) = request.store {
+        body.insert("store".to_owned(), store.into());
+    }
     if let Some(key) = &request.prompt_cache_key {
         body.insert("prompt_cache_key".to_owned(), key.as_str().into());
     }

@@ -504,7 +504,9 @@ fn builtin(kind: &str, name: &str) -> Tool {
         kind: ToolKind::Builtin {
             dialect: DialectId::AnthropicMessages,
             raw: json!({"type": kind, "name": name}),
+            family: crate::dialect::anthropic_messages::client_tool(kind),
         },
+        namespaced: None,
         name: name.to_owned(),
         description: None,
         schema: None,
@@ -705,6 +707,7 @@ fn what_only_another_dialect_knows_is_noted() {
             Part::new(PartKind::ServerTool {
                 dialect: DialectId::AnthropicMessages,
                 raw: json!({"type": "server_tool_use"}),
+                step: None,
             }),
             Part::new(PartKind::Opaque {
                 dialect: DialectId::AnthropicMessages,

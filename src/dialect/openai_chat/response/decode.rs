@@ -7,7 +7,7 @@ use crate::dialect::{
     canonical::{Arguments, Choice, Extra, Part, PartKind, ToolCall, names::minted_id},
     fields::as_count,
     json,
-    openai_chat::{CHAT, error, finish, usage},
+    openai_chat::{CHAT, annotations, error, finish, usage},
 };
 
 pub(in crate::dialect::openai_chat) fn decode(
@@ -125,9 +125,9 @@ impl Message<'_> {
     }
 
     /// A string, or Mistral's array of parts with `thinking` among them.
-    fn content(&mut self, content: Option<Value>, annotations: Option<Value>) {
-        let citations = match annotations {
-            Some(Value::Array(it)) => it,
+    fn content(&mut self, content: Option<Value>, told: Option<Value>) {
+        let citations = match told {
+            Some(Value::Array(it)) => it.into_iter().map(annotations::decode).collect(),
             _ => Vec::new(),
         };
         let mut whole = String::new();

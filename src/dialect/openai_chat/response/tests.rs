@@ -3,20 +3,16 @@ use serde_json::{Value, json};
 use crate::{
     dialect::{
         ChatResponse, ClientCodec, DialectId, Recall, ReplyContext, ServerCodec,
-        canonical::{Arguments, Choice, Extra, Finish, FinishReason, Part, PartKind, TokenUsage, ToolCall},
+        canonical::{
+            Arguments, Choice, Citation, Extra, Finish, FinishReason, Part, PartKind, TokenUsage, ToolCall,
+        },
         openai_chat::OPENAI_CHAT,
     },
     kernel::id::RequestId,
 };
 
 fn context() -> ReplyContext {
-    ReplyContext {
-        request: RequestId::declared("r"),
-        model: "asked".to_owned(),
-        created: 7,
-        include_usage: false,
-        legacy_functions: false,
-    }
+    ReplyContext::new(RequestId::declared("r"), "asked", 7)
 }
 
 fn decode(value: &Value) -> ChatResponse {
@@ -166,13 +162,21 @@ fn ec_194_a_legacy_client_gets_a_legacy_call() {
     assert_eq!(body["choices"][0]["finish_reason"], "function_call");
 }
 
+fn foreign(raw: Value) -> Citation {
+    Citation::plain(DialectId::AnthropicMessages, raw)
+}
+
 #[test]
 fn ec_198_cited_blocks_become_spans_of_characters() {
     let cited = Part::new(PartKind::Text {
         text: "wörld".to_owned(),
         citations: vec![
-            json!({"type": "web_search_result_location", "url": "u", "title": "t", "encrypted_index": "e"}),
-            json!({"type": "page_location", "document_index": 0}),
+            Citation {
+                url: Some("u".to_owned()),
+                title: Some("t".to_owned()),
+                ..foreign(json!({"type": "web_search_result_location", "url": "u", "encrypted_index": "e"}))
+            },
+            foreign(json!({"type": "page_location", "document_index": 0})),
         ],
     });
     let body = encode(&answer(vec![Part::text("hé "), cited], FinishReason::Stop));

@@ -13,7 +13,7 @@ use crate::{
         canonical::{BlockKind, ChatEvent, Delta},
         json,
         openai_chat::{
-            error, finish,
+            annotations, error, finish,
             response::decode::{details, texts},
             usage,
         },
@@ -325,13 +325,14 @@ impl Said<'_> {
         self.events.push(ChatEvent::Delta { block, delta: kind.delta(text) });
     }
 
-    fn cite(&mut self, annotations: Option<Value>) {
-        let (Some(Value::Array(annotations)), Some((Kind::Text, block))) = (annotations, self.state.open)
-        else {
+    fn cite(&mut self, told: Option<Value>) {
+        let (Some(Value::Array(told)), Some((Kind::Text, block))) = (told, self.state.open) else {
             return;
         };
-        self.events
-            .extend(annotations.into_iter().map(|it| ChatEvent::Delta { block, delta: Delta::Citation(it) }));
+        self.events.extend(
+            told.into_iter()
+                .map(|it| ChatEvent::Delta { block, delta: Delta::Citation(annotations::decode(it)) }),
+        );
     }
 
     fn close(&mut self) {

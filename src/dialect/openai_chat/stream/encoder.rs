@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     dialect::{
         EventEncoder, ReplyContext, TokenUsage,
-        canonical::{BlockKind, ChatEvent, Delta, Finish, Part, PartKind},
+        canonical::{BlockKind, ChatEvent, Citation, Delta, Finish, Part, PartKind},
         openai_chat::{annotations, error, finish, response::encode::answer_id, usage},
     },
     kernel::error::GatewayError,
@@ -43,7 +43,7 @@ struct Block {
     kind: Kind,
     /// Where its text begins, in characters.
     from: usize,
-    citations: Vec<Value>,
+    citations: Vec<Citation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -139,7 +139,7 @@ impl Encoder {
             BlockKind::Text => Kind::Text,
             BlockKind::Reasoning => Kind::Reasoning,
             BlockKind::Refusal => Kind::Refusal,
-            BlockKind::ToolCall { id, name, custom } => self.open_call(at, id, name, *custom, out),
+            BlockKind::ToolCall { id, name, custom, .. } => self.open_call(at, id, name, *custom, out),
             BlockKind::Whole(part) => {
                 self.whole(at, part, out);
                 Kind::Silent

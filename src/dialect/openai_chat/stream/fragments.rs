@@ -160,7 +160,7 @@ impl Calls {
             self.ids.push(id.clone());
             call.id = Some(id.clone());
             let name = recall.names.get(&call.name).unwrap_or(&call.name).clone();
-            BlockKind::ToolCall { id, name, custom: call.custom || call.form == Form::Wrapped }
+            BlockKind::ToolCall { id, name, custom: call.custom || call.form == Form::Wrapped, state: None }
         };
         sink.events.push(ChatEvent::BlockStart { choice: sink.choice, block, kind });
     }

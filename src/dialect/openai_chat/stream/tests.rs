@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     dialect::{
         ClientCodec, DialectId, Recall, ReplyContext, ServerCodec, SseFrame, TokenUsage, WireError,
-        canonical::{BlockKind, ChatEvent, Delta, Finish, FinishReason, Part, PartKind},
+        canonical::{BlockKind, ChatEvent, Citation, Delta, Finish, FinishReason, Part, PartKind},
         openai_chat::OPENAI_CHAT,
     },
     kernel::{
@@ -92,7 +92,7 @@ fn blocks(events: &[ChatEvent]) -> Vec<(String, String)> {
         match event {
             ChatEvent::BlockStart { block, kind, .. } => {
                 let kind = match kind {
-                    BlockKind::ToolCall { id, name, custom: false } => format!("{name}#{id}"),
+                    BlockKind::ToolCall { id, name, custom: false, .. } => format!("{name}#{id}"),
                     BlockKind::ToolCall { name, .. } => format!("{name}#custom"),
                     other => format!("{other:?}"),
                 };
@@ -528,13 +528,7 @@ proptest! {
 // ---- encoding ----
 
 fn context() -> ReplyContext {
-    ReplyContext {
-        request: RequestId::declared("r"),
-        model: "asked".to_owned(),
-        created: 7,
-        include_usage: false,
-        legacy_functions: false,
-    }
+    ReplyContext::new(RequestId::declared("r"), "asked", 7)
 }
 
 fn write(events: &[ChatEvent], context: &ReplyContext) -> String {
@@ -633,7 +627,7 @@ fn text(block: u32, text: &str) -> ChatEvent {
 }
 
 fn call(id: &str) -> BlockKind {
-    BlockKind::ToolCall { id: id.to_owned(), name: "f".to_owned(), custom: false }
+    BlockKind::ToolCall { id: id.to_owned(), name: "f".to_owned(), custom: false, state: None }
 }
 
 fn end(reason: FinishReason) -> [ChatEvent; 2] {
@@ -753,7 +747,12 @@ fn line_separators_are_escaped() {
 #[test]
 fn thinking_refusals_citations_and_foreign_blocks_have_their_place() {
     let raw = json!({"type": "server_tool_use"});
-    let foreign = Part::new(PartKind::ServerTool { dialect: DialectId::AnthropicMessages, raw });
+    let foreign = Part::new(PartKind::ServerTool { dialect: DialectId::AnthropicMessages, raw, step: None });
+    let cited = Citation {
+        url: Some("u".to_owned()),
+        title: Some("t".to_owned()),
+        ..Citation::plain(DialectId::AnthropicMessages, json!({}))
+    };
     let reasoning = |it: &str| ChatEvent::Delta { block: 0, delta: Delta::Reasoning(it.to_owned()) };
     let mut events = vec![
         start(),
@@ -764,7 +763,7 @@ fn thinking_refusals_citations_and_foreign_blocks_have_their_place() {
         ChatEvent::BlockEnd { block: 1 },
         open(2, BlockKind::Text),
         text(2, "é"),
-        ChatEvent::Delta { block: 2, delta: Delta::Citation(json!({"url": "u", "title": "t"})) },
+        ChatEvent::Delta { block: 2, delta: Delta::Citation(cited) },
         ChatEvent::BlockEnd { block: 2 },
         open(3, BlockKind::Refusal),
         ChatEvent::Delta { block: 3, delta: Delta::Refusal("no".to_owned()) },

@@ -42,7 +42,8 @@ fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {
         Some("custom") => return Err(fields.missing("custom")),
         Some(kind) => Tool {
             name: fields.string("name")?.unwrap_or_else(|| kind.to_owned()),
-            kind: ToolKind::Builtin { dialect: CHAT, raw },
+            kind: ToolKind::Builtin { dialect: CHAT, raw, family: None },
+            namespaced: None,
             description: None,
             schema: None,
             strict: None,
@@ -78,6 +79,7 @@ fn function(fields: &mut Fields) -> Result<Tool, DecodeError> {
     };
     Ok(Tool {
         kind: ToolKind::Function,
+        namespaced: None,
         name: fields.required_string("name")?,
         description: fields.string("description")?,
         schema,
@@ -90,6 +92,7 @@ fn function(fields: &mut Fields) -> Result<Tool, DecodeError> {
 fn custom(fields: &mut Fields) -> Result<Tool, DecodeError> {
     Ok(Tool {
         kind: ToolKind::Custom { format: fields.any("format") },
+        namespaced: None,
         name: fields.required_string("name")?,
         description: fields.string("description")?,
         schema: None,

@@ -6,8 +6,8 @@ use crate::{
     catalog::{Abilities, model::ThinkingControl},
     dialect::{
         DialectId, Loss, Recall, Severity,
-        canonical::{ChatRequest, ReasoningMode, Tool, ToolChoice, ToolKind, names::NameMap},
-        openai_chat::{CHAT, client_tools, extra, format::JSON_TOOL},
+        canonical::{Builtin, ChatRequest, ReasoningMode, Tool, ToolChoice, ToolKind, names::NameMap},
+        openai_chat::{CHAT, extra, format::JSON_TOOL},
     },
 };
 
@@ -77,8 +77,10 @@ impl Writer<'_> {
                 ));
                 free_text(name, tool, format.as_ref())
             }
-            ToolKind::Builtin { dialect: CHAT, raw } => return Some(raw.clone()),
-            ToolKind::Builtin { dialect, raw } => self.client_tool(*dialect, tool, name, raw, at)?,
+            ToolKind::Builtin { dialect: CHAT, raw, .. } => return Some(raw.clone()),
+            ToolKind::Builtin { dialect, raw, family } => {
+                self.client_tool(*dialect, tool, name, (raw, family.as_ref()), at)?
+            }
         };
         extra::write(&tool.extra, &mut object, self.abilities, self.losses);
         Some(Value::Object(object))
@@ -89,12 +91,11 @@ impl Writer<'_> {
         dialect: DialectId,
         tool: &Tool,
         name: &str,
-        raw: &Value,
+        (raw, family): (&Value, Option<&Builtin>),
         at: &str,
     ) -> Option<Map<String, Value>> {
         let kind = raw.get("type").and_then(Value::as_str).unwrap_or_default();
-        let known = (dialect == DialectId::AnthropicMessages).then(|| client_tools::of(kind)).flatten();
-        let Some(known) = known else {
+        let Some(Builtin::ClientRun { description, schema }) = family else {
             self.losses.push(Loss::dropped(
                 at,
                 Severity::Semantic,
@@ -107,8 +108,8 @@ impl Writer<'_> {
             Severity::Cosmetic,
             format!("`{kind}` was told as a function with its published schema"),
         ));
-        let description = tool.description.as_deref().unwrap_or(known.description);
-        Some(function(name, Some(description), Some(&known.schema), tool.strict))
+        let description = tool.description.as_deref().unwrap_or(description);
+        Some(function(name, Some(description), Some(schema), tool.strict))
     }
 
     fn choice(&mut self, request: &ChatRequest, kept: &[&Tool]) -> Option<Value> {

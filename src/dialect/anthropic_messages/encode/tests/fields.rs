@@ -16,6 +16,7 @@ fn ec_008_a_tool_of_free_text_becomes_a_function() {
     let format = json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: x"}});
     let tool = Tool {
         kind: ToolKind::Custom { format: Some(format) },
+        namespaced: None,
         description: Some("Patches.".into()),
         ..function("apply.patch")
     };

@@ -1,15 +1,11 @@
 //! Anthropic's tools that the client itself runs, as functions: their published schemas, for models that were never taught them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// What a model needs to know to call such a tool.
-pub(super) struct ClientTool {
-    pub description: &'static str,
-    pub schema: Value,
-}
+use crate::dialect::canonical::Builtin;
 
 /// Returns the function that stands for a tool of this `type` (`bash_20250124`), if the client runs it.
-pub(super) fn of(kind: &str) -> Option<ClientTool> {
+pub(in crate::dialect) fn of(kind: &str) -> Option<Builtin> {
     if kind.starts_with("bash_") {
         Some(bash())
     } else if kind.starts_with("text_editor_") {
@@ -23,8 +19,8 @@ pub(super) fn of(kind: &str) -> Option<ClientTool> {
     }
 }
 
-fn bash() -> ClientTool {
-    ClientTool {
+fn bash() -> Builtin {
+    Builtin::ClientRun {
         description: "Run a command in a bash shell that stays open between calls.",
         schema: json!({
             "type": "object",
@@ -36,8 +32,8 @@ fn bash() -> ClientTool {
     }
 }
 
-fn editor() -> ClientTool {
-    ClientTool {
+fn editor() -> Builtin {
+    Builtin::ClientRun {
         description: "View, create and edit text files.",
         schema: json!({
             "type": "object",
@@ -60,8 +56,8 @@ fn editor() -> ClientTool {
     }
 }
 
-fn memory() -> ClientTool {
-    ClientTool {
+fn memory() -> Builtin {
+    Builtin::ClientRun {
         description: "Read and write files that last between conversations, under `/memories`.",
         schema: json!({
             "type": "object",
@@ -82,8 +78,8 @@ fn memory() -> ClientTool {
     }
 }
 
-fn computer() -> ClientTool {
-    ClientTool {
+fn computer() -> Builtin {
+    Builtin::ClientRun {
         description: "Use a computer with a screen, a mouse and a keyboard.",
         schema: json!({
             "type": "object",

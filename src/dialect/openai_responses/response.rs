@@ -1,0 +1,22 @@
+//! Whole answers, both ways.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::dialect::{ChatResponse, DecodeError, Recall, ReplyContext, canonical::FinishReason};
+
+pub(super) fn encode(_response: &ChatResponse, _context: &ReplyContext) -> Bytes {
+    Bytes::new()
+}
+
+pub(super) fn decode(_body: &[u8], _recall: &Recall) -> Result<ChatResponse, DecodeError> {
+    Err(DecodeError::new("", "this dialect cannot be read yet"))
+}
+
+pub(super) fn echo(_body: &[u8]) -> Map<String, Value> {
+    Map::new()
+}
+
+pub(super) fn finish_reason(_word: &str) -> FinishReason {
+    FinishReason::Other
+}

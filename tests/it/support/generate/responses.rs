@@ -1,0 +1,8 @@
+//! Requests of OpenAI Responses.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+pub(super) fn request() -> impl Strategy<Value = Value> {
+    Just(json!({}))
+}
