@@ -20,7 +20,7 @@ use crate::{
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
-    tenant::TenantScope,
+    tenant::{LossPolicy, TenantScope},
     upstream::{Upstream, transport::Transport},
     usage::Accounts,
 };
@@ -40,6 +40,8 @@ pub struct Inbound {
     /// The upstream the path or `Model-Provider` names.
     pub upstream: Option<String>,
     pub told: Told,
+    /// What the client wants done about losses, if this request says it.
+    pub losses: Option<LossPolicy>,
 }
 
 /// What the path says that other dialects say in the body (Gemini).
@@ -87,7 +89,7 @@ pub struct Trail {
     pub attempts: u32,
     pub upstream: Option<UpstreamName>,
     pub model: Option<String>,
-    /// What the translation could not say.
+    /// What the translation could not say, as far as the client is told.
     pub losses: Vec<Loss>,
 }
 
@@ -106,6 +108,8 @@ pub struct Bounds {
     pub max_answer: usize,
     /// The largest event of a stream, in bytes.
     pub max_frame: usize,
+    /// What is done about losses, unless the request, its key or its tenant says otherwise.
+    pub losses: LossPolicy,
 }
 
 impl Default for Bounds {
@@ -117,6 +121,7 @@ impl Default for Bounds {
             commit_after: Duration::from_secs(5),
             max_answer: 64 << 20,
             max_frame: 32 << 20,
+            losses: LossPolicy::Warn,
         }
     }
 }

@@ -27,9 +27,11 @@ use crate::{
     },
     pipeline::{Inbound, Refusal, Relay, Reply, ReplyBody, Trail},
     telemetry::{metrics, names},
-    tenant::{AuthError, TenantScope},
+    tenant::{AuthError, LossPolicy, TenantScope},
 };
 
+/// In a request: what is to be done about losses. In an answer: what was lost.
+const TRANSLATION: &str = "x-dragoman-translation";
 /// The longest `x-dragoman-translation` header, in bytes.
 const MAX_TRANSLATION: usize = 1024;
 
@@ -109,9 +111,13 @@ async fn exchange(
         Ok(body) => body,
         Err(error) => return refuse(dialect, id, &error, &Trail::default()),
     };
+    let losses = match losses(request) {
+        Ok(losses) => losses,
+        Err(error) => return refuse(dialect, id, &error, &Trail::default()),
+    };
     let upstream = entry.upstream.or_else(|| text_header(request, "model-provider"));
-    let inbound =
-        Inbound { id, scope, dialect, body, headers: plain_headers(request), upstream, told: entry.told };
+    let headers = plain_headers(request);
+    let inbound = Inbound { id, scope, dialect, body, headers, upstream, told: entry.told, losses };
     let result = match entry.door {
         Door::Count(_) => pipeline.count(inbound).await,
         _ => pipeline.run(inbound).await,
@@ -140,6 +146,16 @@ fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayErr
         };
         let wait = (it == AuthError::Throttled).then_some(std::time::Duration::from_mins(1));
         GatewayError::new(kind, message).retry_after(wait)
+    })
+}
+
+/// What the client wants done about losses, if it says.
+fn losses(request: &HttpRequest) -> Result<Option<LossPolicy>, GatewayError> {
+    let Some(word) = text_header(request, TRANSLATION) else { return Ok(None) };
+    LossPolicy::parse(&word).map(Some).ok_or_else(|| {
+        let word = shortened(&word);
+        let message = format!("`{TRANSLATION}: {word}` is unknown: say `strict`, `warn` or `quiet`");
+        GatewayError::new(ErrorKind::BadRequest, message)
     })
 }
 
@@ -275,7 +291,7 @@ fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail
         builder.insert_header(("x-dragoman-model", model.as_str()));
     }
     if !trail.losses.is_empty() {
-        builder.insert_header(("x-dragoman-translation", translation(trail)));
+        builder.insert_header((TRANSLATION, translation(trail)));
     }
 }
 

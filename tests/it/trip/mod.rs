@@ -5,6 +5,7 @@ mod counting;
 mod credentials;
 mod leaving;
 mod ledger;
+mod losses;
 mod restarts;
 mod routes;
 mod smoke;
