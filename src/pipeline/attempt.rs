@@ -233,11 +233,13 @@ impl Pipeline {
         trail: &Trail,
     ) -> Result<Reply, Failed> {
         let judge = flight.judge();
+        let form = flight.question.form();
         let mut relay = Relay::new(flight, body, self);
         match relay.prime().await {
             Ok(()) => Ok(Reply {
                 status: StatusCode::OK,
                 headers,
+                form,
                 body: ReplyBody::Stream(Box::new(relay)),
                 trail: trail.clone(),
             }),
@@ -274,6 +276,7 @@ impl Pipeline {
                 Ok(Reply {
                     status: StatusCode::OK,
                     headers,
+                    form: flight.question.form(),
                     body: ReplyBody::Whole(answer.body),
                     trail: trail.clone(),
                 })

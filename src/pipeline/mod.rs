@@ -25,6 +25,7 @@ use crate::{
     usage::Accounts,
 };
 
+pub use question::is_stream_asked;
 pub use relay::Relay;
 
 use question::Question;
@@ -59,8 +60,19 @@ pub struct Reply {
     pub status: StatusCode,
     /// Of the upstream's headers, those that may pass.
     pub headers: HeaderMap,
+    /// Whether the body is a stream's events; a whole answer may be said as one.
+    pub form: ReplyForm,
     pub body: ReplyBody,
     pub trail: Trail,
+}
+
+/// What an answer's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyForm {
+    Json,
+    Events,
+    /// A stream as a JSON array (Gemini).
+    JsonArray,
 }
 
 /// An answer, here or on its way.

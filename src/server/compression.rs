@@ -70,7 +70,8 @@ pub(super) fn layers(header: &str) -> Result<Vec<Packing>, GatewayError> {
     let words: Vec<&str> = words.filter(|it| !it.eq_ignore_ascii_case("identity")).collect();
     let known: Option<Vec<Packing>> = words.iter().map(|it| Packing::parse(it)).collect();
     known.filter(|it| it.len() <= MOST_LAYERS).ok_or_else(|| {
-        let message = "this `content-encoding` is not understood: send `gzip`, `deflate`, `br`, `zstd` or none";
+        let message =
+            "this `content-encoding` is not understood: send `gzip`, `deflate`, `br`, `zstd` or none";
         GatewayError::new(ErrorKind::UnsupportedMediaType, message)
     })
 }
@@ -83,9 +84,9 @@ pub(super) fn unpack(body: Bytes, layers: &[Packing], most: usize) -> Result<Byt
             Packing::Gzip => bounded(MultiGzDecoder::new(&body[..]), most),
             Packing::Deflate => inflate(&body, most),
             Packing::Brotli => bounded(brotli::Decompressor::new(&body[..], 4096), most),
-            Packing::Zstd => zstd::Decoder::new(&body[..])
-                .map_err(|_| broken())
-                .and_then(|it| bounded(it, most)),
+            Packing::Zstd => {
+                zstd::Decoder::new(&body[..]).map_err(|_| broken()).and_then(|it| bounded(it, most))
+            }
         }?);
     }
     Ok(body)
