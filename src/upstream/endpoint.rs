@@ -93,6 +93,11 @@ impl Endpoint {
         })
     }
 
+    /// Scheme, host and port.
+    pub(super) fn origin(&self) -> Option<url::Origin> {
+        Url::parse(&self.base).ok().map(|it| it.origin())
+    }
+
     /// A path, which may have a query, below the base, which may have one too.
     fn join(&self, path: &str) -> Result<Uri, http::uri::InvalidUri> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod models;
 mod place;
 pub mod redact;
+pub mod token;
 pub mod transport;
 pub mod verdict;
 
@@ -163,6 +164,11 @@ impl Upstream {
     /// The dialect in which a model is asked.
     pub fn dialect(&self, model: &UpstreamModel) -> DialectId {
         (self.kind.dialect)(model)
+    }
+
+    /// Whether an address is on the host that is called.
+    fn is_at(&self, address: &Url) -> bool {
+        self.endpoint.origin().is_some_and(|it| it == address.origin())
     }
 
     /// Whether the upstream can do this at all.
