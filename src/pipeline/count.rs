@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, Trail, error, question::Question};
+use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, ReplyForm, Trail, error, question::Question};
 use crate::{
     dialect::{count, verbatim},
     kernel::{error::GatewayError, id::AttemptId},
@@ -34,7 +34,13 @@ impl Pipeline {
             ..Trail::default()
         };
         let body = counted.unwrap_or_else(|| codec.encode_count(count::estimate(&request)));
-        Ok(Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: ReplyBody::Whole(body), trail })
+        Ok(Reply {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            form: ReplyForm::Json,
+            body: ReplyBody::Whole(body),
+            trail,
+        })
     }
 
     /// Asks the upstream, if it speaks the client's dialect and counts. `None`: it could not say.

@@ -116,6 +116,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("mimalloc", &["main"]),
+    ("flate2", &["server", "upstream", "simulator"]),
+    ("brotli", &["server", "upstream", "simulator"]),
+    ("zstd", &["server", "upstream", "simulator"]),
     ("utoipa", &["server"]),
 ];
 
