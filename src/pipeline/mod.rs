@@ -5,6 +5,7 @@ pub mod count;
 pub mod dispatch;
 pub mod error;
 pub mod lane;
+mod media;
 pub mod question;
 pub mod relay;
 mod window;
@@ -27,6 +28,7 @@ use crate::{
     usage::Accounts,
 };
 
+pub use media::MediaBounds;
 pub use question::is_stream_asked;
 pub use relay::Relay;
 
@@ -124,6 +126,8 @@ pub struct Bounds {
     pub max_frame: usize,
     /// What is done about losses, unless the request, its key or its tenant says otherwise.
     pub losses: LossPolicy,
+    /// What is fetched for upstreams that fetch nothing themselves.
+    pub media: MediaBounds,
 }
 
 impl Default for Bounds {
@@ -136,6 +140,7 @@ impl Default for Bounds {
             max_answer: 64 << 20,
             max_frame: 32 << 20,
             losses: LossPolicy::Warn,
+            media: MediaBounds::default(),
         }
     }
 }
