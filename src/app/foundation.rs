@@ -12,7 +12,10 @@ use crate::{
     storage::{Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlTenants, file::FileCredentials},
     telemetry::metrics,
     tenant::{KeyHasher, KeyTable, TenantRepository},
-    upstream::transport::{HttpTransport, Transport},
+    upstream::{
+        token::Tokens,
+        transport::{HttpTransport, Transport},
+    },
     usage::{Accounts, Durability, Ledger, Limits, Spool, meter::four_bytes_a_token},
 };
 
@@ -27,6 +30,7 @@ pub struct Foundation {
     pub credentials: Arc<FileCredentials>,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    pub tokens: Arc<Tokens>,
 }
 
 impl Foundation {
@@ -42,6 +46,7 @@ impl Foundation {
             &config.data_dir.join("credentials"),
             Arc::new(Cipher::new(&sealing)),
         )?);
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(None)?);
         Ok(Self {
             tenants: Arc::new(SqlTenants::new(database.clone())),
             ledger: Arc::new(SqlLedger::new(database.clone())),
@@ -49,7 +54,8 @@ impl Foundation {
             hasher,
             credentials,
             pool: CredentialPool::new(Arc::clone(&clock)),
-            transport: Arc::new(HttpTransport::new(None)?),
+            tokens: Arc::new(Tokens::new(Arc::clone(&transport), Arc::clone(&clock))),
+            transport,
             database,
             clock,
         })

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
@@ -21,7 +22,7 @@ use crate::{
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
     tenant::{LossPolicy, TenantScope},
-    upstream::{Upstream, transport::Transport},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
@@ -147,6 +148,8 @@ pub struct Pipeline {
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
     pub bounds: Bounds,
