@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
@@ -23,7 +24,7 @@ use crate::{
     routing::RouteTable,
     session::Memory,
     tenant::{LossPolicy, TenantScope},
-    upstream::{Upstream, transport::Transport},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
@@ -149,6 +150,8 @@ pub struct Pipeline {
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
     pub memory: Memory,

@@ -7,6 +7,7 @@ mod credentials;
 mod leaving;
 mod ledger;
 mod losses;
+mod must_stream;
 mod patience;
 mod restarts;
 mod routes;
@@ -14,6 +15,7 @@ mod smoke;
 mod streams;
 mod translated;
 mod verbatim;
+mod wire;
 
 /// A short question in Chat to `model`.
 fn chat(model: &str) -> String {
