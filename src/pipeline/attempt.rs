@@ -8,6 +8,7 @@ use super::{
     lane::{Lane, Spoken},
     question::Question,
     relay::Relay,
+    window,
 };
 use crate::{
     credential::{Lease, Outcome},
@@ -164,6 +165,8 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        window::check(question, &target.model, &abilities)
+            .map_err(|it| Failed::here(it, Next::NextTarget))?;
         if dialect == question.dialect && question.is_verbatim() {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,

@@ -7,6 +7,7 @@ pub mod error;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
+    session::Memory,
     tenant::{LossPolicy, TenantScope},
     upstream::{Upstream, transport::Transport},
     usage::Accounts,
@@ -149,6 +151,7 @@ pub struct Pipeline {
     pub transport: Arc<dyn Transport>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
+    pub memory: Memory,
     pub bounds: Bounds,
     /// Cancelled when answers that have begun must end now.
     pub stop: CancellationToken,
