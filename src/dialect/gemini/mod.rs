@@ -6,6 +6,7 @@ pub(super) mod error;
 mod listing;
 mod request;
 mod response;
+mod schema;
 mod stream;
 pub(super) mod usage;
 
@@ -36,6 +37,10 @@ impl ServerCodec for Gemini {
 
     fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
         request::decode(body)
+    }
+
+    fn decode_count_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
+        request::count(body)
     }
 
     fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes {
