@@ -142,6 +142,7 @@ fn bounds(config: &Config) -> Bounds {
         attempts: config.routing.retry.attempts,
         max_wait: config.routing.retry.max_wait.0,
         keep_alive: config.server.keep_alive.0,
+        losses: declared::policy(config.routing.losses),
         ..Bounds::default()
     }
 }

@@ -20,11 +20,14 @@ use super::{
     foundation::Foundation,
 };
 use crate::{
-    config::{Config, Faults},
+    config::{
+        Config, Faults,
+        server::{Compression, Server},
+    },
     credential::{CredentialStatus, store::CredentialStore},
     operator::OperatorSecret,
     pipeline::Pipeline,
-    server::{self, Doors},
+    server::{self, Doors, Manner},
     telemetry::metrics::{self, Exporter},
     usage::{Spool, Writer},
     worker::Workers,
@@ -83,6 +86,7 @@ impl Gateway {
             clock: Arc::clone(&foundation.clock),
             body_limit: usize::try_from(config.server.body_limit.0).unwrap_or(usize::MAX),
             body_timeout: config.server.body_timeout.0,
+            manner: manner(&config.server),
             metrics: render_metrics(&foundation, &spool, &in_flight, surroundings.prometheus),
             operator: surroundings.operator,
             spool: Arc::clone(&spool),
@@ -322,4 +326,15 @@ fn render_metrics(
 
 fn num_threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// How answers are given, as the configuration says.
+fn manner(server: &Server) -> Manner {
+    Manner {
+        nonstream_keep_alive: server.nonstream_keep_alive.map(|it| it.0),
+        stream_start_after: server.stream_start_after.map(|it| it.0),
+        keep_alive: server.keep_alive.0,
+        pack_whole: server.compression != Compression::None,
+        pack_streams: server.compression == Compression::All,
+    }
 }

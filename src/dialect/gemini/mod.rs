@@ -7,15 +7,19 @@ mod listing;
 mod request;
 mod response;
 mod schema;
-mod stream;
+pub(super) mod stream;
 pub(super) mod usage;
+
+pub use error::retry_delay;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
-    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError,
+    canonical::FinishReason,
+    scan::{self, ValueKind},
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -39,8 +43,13 @@ impl ServerCodec for Gemini {
         request::decode(body)
     }
 
+    /// The body is that of a question, or holds a whole one.
     fn decode_count_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
-        request::count(body)
+        let scan = scan::scan(body)?;
+        let whole = ["generateContentRequest", "generate_content_request"]
+            .into_iter()
+            .find_map(|it| scan.span(it).filter(|_| scan.kind(it) == Some(ValueKind::Object)));
+        request::decode(whole.map_or(body, |it| &body[it]))
     }
 
     fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes {

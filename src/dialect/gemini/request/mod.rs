@@ -5,5 +5,5 @@ mod encode;
 mod proto;
 mod results;
 
-pub(super) use decode::{count, request as decode};
+pub(super) use decode::request as decode;
 pub(super) use encode::request as encode;

@@ -49,19 +49,7 @@ impl Kept {
 }
 
 pub(in super::super) fn request(body: &[u8]) -> Result<ChatRequest, DecodeError> {
-    read(proto::open(json::parse(body)?, "")?)
-}
-
-/// A request for a count of tokens: the contents alone, or a whole request in `generateContentRequest`.
-pub(in super::super) fn count(body: &[u8]) -> Result<ChatRequest, DecodeError> {
     let mut fields = proto::open(json::parse(body)?, "")?;
-    match proto::message(&mut fields, "generateContentRequest")? {
-        Some(inner) => read(inner),
-        None => read(fields),
-    }
-}
-
-fn read(mut fields: Fields) -> Result<ChatRequest, DecodeError> {
     let mut kept = Kept::default();
     let model = model(&mut fields)?;
     let conversation = conversation(&mut fields)?;
