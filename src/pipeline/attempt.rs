@@ -8,6 +8,7 @@ use super::{
     lane::{Lane, Spoken},
     question::Question,
     relay::Relay,
+    travel::{self, Thoughts},
 };
 use crate::{
     credential::{Lease, Outcome},
@@ -40,11 +41,13 @@ const MAX_ERROR: usize = 256 << 10;
 pub(super) struct Failed {
     pub error: GatewayError,
     pub next: Next,
+    /// Whether the upstream refused the reasoning state in the request.
+    pub state_refused: bool,
 }
 
 impl Failed {
     fn here(error: GatewayError, next: Next) -> Self {
-        Self { error, next }
+        Self { error, next, state_refused: false }
     }
 }
 
@@ -62,6 +65,7 @@ pub(super) struct Flight<'a> {
 
 impl Pipeline {
     /// Makes one attempt. On success the answer has begun: its first content is here.
+    #[expect(clippy::too_many_arguments, reason = "an attempt is all that is known of it")]
     pub(super) async fn attempt(
         &self,
         inbound: &Inbound,
@@ -70,9 +74,10 @@ impl Pipeline {
         target: &Target,
         lease: Lease,
         trail: &mut Trail,
+        thoughts: Thoughts,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
-        let spoken = self.speak(inbound, question, upstream, target, &lease).await?;
+        let spoken = self.speak(inbound, question, upstream, target, &lease, thoughts).await?;
         trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
         let attempt = AttemptId::new();
         let request = upstream
@@ -156,15 +161,16 @@ impl Pipeline {
     )]
     async fn speak(
         &self,
-        _inbound: &Inbound,
+        inbound: &Inbound,
         question: &Question,
         upstream: &Upstream,
         target: &Target,
-        _lease: &Lease,
+        lease: &Lease,
+        thoughts: Thoughts,
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
-        if dialect == question.dialect && question.is_verbatim() {
+        if dialect == question.dialect && question.is_verbatim() && thoughts == Thoughts::Sent {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
                 _ => IncludeUsage::Ask,
@@ -173,11 +179,15 @@ impl Pipeline {
             return Ok(Spoken::verbatim(dialect, body, question, self.bounds.max_frame));
         }
         let request = question.decoded().map_err(|it| Failed::here(it, Next::GiveUp))?;
-        let encoded = dialect
+        let origin = self.origin(upstream, target, lease);
+        let (request, losses) = self.opened(inbound, request, &origin, thoughts);
+        let mut encoded = dialect
             .client()
-            .encode_request(request, &target.model, &abilities)
+            .encode_request(&request, &target.model, &abilities)
             .map_err(|it| Failed::here(error::encode(it), Next::NextTarget))?;
-        Ok(Spoken::translated(dialect, encoded, question, self.bounds.max_frame))
+        encoded.losses.extend(losses);
+        let sealing = self.sealing(inbound, dialect, origin);
+        Ok(Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame))
     }
 
     #[expect(clippy::too_many_arguments, reason = "an intent is what everyone knows of the attempt")]
@@ -245,7 +255,8 @@ impl Pipeline {
             }),
             Err(failure) => {
                 let verdict = judge.verdict(&failure, relay.lease());
-                Err(relay.fail_before_commit(verdict))
+                let state_refused = travel::is_refusal(&failure);
+                Err(Failed { state_refused, ..relay.fail_before_commit(verdict) })
             }
         }
     }
@@ -326,13 +337,14 @@ impl<'a> Flight<'a> {
         let verdict = self.judge().verdict(failure, &self.lease);
         self.lease.report(&verdict.outcome);
         self.meter.end(Ending::Failed, Some(verdict.error.kind));
-        Failed { error: verdict.error, next: verdict.next }
+        let state_refused = travel::is_refusal(failure);
+        Failed { error: verdict.error, next: verdict.next, state_refused }
     }
 
     /// The gateway stops while the upstream is silent.
     fn interrupted(self) -> Failed {
         self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
-        Failed { error: error::stopping(), next: Next::GiveUp }
+        Failed::here(error::stopping(), Next::GiveUp)
     }
 }
 

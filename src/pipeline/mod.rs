@@ -7,6 +7,7 @@ pub mod error;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod travel;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -180,6 +180,7 @@ mod tests {
             enabled: true,
             source: Source::Database,
             created_at: now,
+            losses: None,
         };
         let key = TenantKey {
             id: TenantKeyId::declared(name),
@@ -192,6 +193,7 @@ mod tests {
             created_at: now,
             expires_at: None,
             last_used_at: None,
+            losses: None,
         };
         let table = KeyTable::new();
         table.load(vec![(tenant, key)]);

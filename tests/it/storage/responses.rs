@@ -27,6 +27,7 @@ fn caller(name: &str) -> TenantScope {
         enabled: true,
         source: Source::Database,
         created_at: noon(),
+        losses: None,
     };
     let key = TenantKey {
         id: TenantKeyId::declared(name),
@@ -39,6 +40,7 @@ fn caller(name: &str) -> TenantScope {
         created_at: noon(),
         expires_at: None,
         last_used_at: None,
+        losses: None,
     };
     let table = KeyTable::new();
     table.load(vec![(tenant, key)]);

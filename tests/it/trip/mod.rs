@@ -11,6 +11,7 @@ mod patience;
 mod restarts;
 mod routes;
 mod smoke;
+mod state;
 mod streams;
 mod translated;
 mod verbatim;
