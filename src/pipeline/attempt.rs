@@ -9,6 +9,7 @@ use super::{
     question::Question,
     relay::Relay,
     travel::{self, Thoughts},
+    window,
 };
 use crate::{
     credential::{Lease, Outcome},
@@ -170,6 +171,8 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        window::check(question, &target.model, &abilities)
+            .map_err(|it| Failed::here(it, Next::NextTarget))?;
         if dialect == question.dialect && question.is_verbatim() && thoughts == Thoughts::Sent {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,

@@ -179,6 +179,7 @@ mod tests {
             name: "acme".to_owned(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: now,
             losses: None,
         };
@@ -190,6 +191,7 @@ mod tests {
             hint: String::new(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: now,
             expires_at: None,
             last_used_at: None,

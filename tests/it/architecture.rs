@@ -116,6 +116,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("mimalloc", &["main"]),
+    ("bpe_openai", &["dialect"]),
     ("flate2", &["server", "upstream", "simulator"]),
     ("brotli", &["server", "upstream", "simulator"]),
     ("zstd", &["server", "upstream", "simulator"]),

@@ -26,6 +26,7 @@ fn caller(name: &str) -> TenantScope {
         name: name.to_owned(),
         enabled: true,
         source: Source::Database,
+        losses: None,
         created_at: noon(),
         losses: None,
     };
@@ -37,6 +38,7 @@ fn caller(name: &str) -> TenantScope {
         hint: String::new(),
         enabled: true,
         source: Source::Database,
+        losses: None,
         created_at: noon(),
         expires_at: None,
         last_used_at: None,
