@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use super::{
     Inbound, Pipeline, Reply, ReplyBody, Trail, error,
     lane::{Lane, Spoken},
+    media,
     question::Question,
     relay::Relay,
     travel::{self, Thoughts},
@@ -216,6 +217,12 @@ impl Pipeline {
         let (mut request, losses) = self.opened(inbound, request, &origin, thoughts);
         if !is_same_form {
             request.to_mut().stream.enabled = asks_stream;
+        }
+        if !abilities.media_urls {
+            let brought = media::brought(&request, &*self.transport, &self.bounds.media);
+            if let Cow::Owned(brought) = brought.await.map_err(|it| Failed::here(it, Next::NextTarget))? {
+                request = Cow::Owned(brought);
+            }
         }
         let mut encoded = dialect
             .client()
