@@ -35,7 +35,7 @@ impl Writer<'_> {
                 }
                 PartKind::ServerTool { dialect: ID, raw, .. } => items.push(raw.clone()),
                 PartKind::Opaque { dialect: ID, raw } if part.extra.get().is_none() => {
-                    items.push(raw.clone())
+                    items.push(raw.clone());
                 }
                 _ => {
                     let Some(content) = self.output_part(part, &at) else { continue };
@@ -43,7 +43,7 @@ impl Writer<'_> {
                     match items[begun..].last_mut().filter(|it| same && is_message(it)) {
                         Some(message) => append(message, content),
                         None => {
-                            let item = self.message(part, content);
+                            let item = self.message(part, &content);
                             items.push(self.without_id(item, part, keeps_ids));
                         }
                     }
@@ -58,7 +58,7 @@ impl Writer<'_> {
         turn.extra.lose(&mut self.losses);
     }
 
-    fn message(&mut self, part: &Part, content: Value) -> Map<String, Value> {
+    fn message(&mut self, part: &Part, content: &Value) -> Map<String, Value> {
         let mut item = object(json!({"type": "message", "role": "assistant", "content": [content]}));
         self.item_fields(part, &mut item);
         item
@@ -195,12 +195,12 @@ impl Writer<'_> {
             }
             PartKind::Reasoning { .. } | PartKind::ToolCall(_) | PartKind::ToolResult(_) => return None,
         };
-        self.part_fields(part, &mut written);
+        Self::part_fields(part, &mut written);
         Some(Value::Object(written))
     }
 
     /// The fields a part had beside those we read.
-    fn part_fields(&mut self, part: &Part, written: &mut Map<String, Value>) {
+    fn part_fields(part: &Part, written: &mut Map<String, Value>) {
         let Some(extra) = part.extra.get().filter(|it| it.dialect == ID) else { return };
         let nested = extra.fields.get(FIRST_PART).and_then(Value::as_object);
         let following = extra.fields.contains_key(SAME_ITEM).then_some(&extra.fields);

@@ -138,9 +138,8 @@ impl Writer<'_> {
         }
         // Who asks for thinking and does not say what is shown of it is shown it (Messages).
         let shows = match (reasoning.show, reasoning.mode) {
-            (ReasoningShow::Summary, _) => true,
+            (ReasoningShow::Summary, _) | (ReasoningShow::Default, ReasoningMode::Adaptive(_)) => true,
             (ReasoningShow::Default, ReasoningMode::Budget(it)) => it > 0,
-            (ReasoningShow::Default, ReasoningMode::Adaptive(_)) => true,
             _ => false,
         };
         let kind = self.request.extra.field(ID, "reasoning").and_then(|it| it.get("summary"));

@@ -161,7 +161,7 @@ impl<'a> Writer<'a> {
             match &part.kind {
                 PartKind::ToolResult(result) => items.push(self.result(turn, part, result, customs)?),
                 PartKind::Opaque { dialect: ID, raw } if part.extra.get().is_none() => {
-                    items.push(raw.clone())
+                    items.push(raw.clone());
                 }
                 PartKind::Text { text, .. } if !self.ours && text.trim().is_empty() => {}
                 _ if foreign::is_billing(part) => {}

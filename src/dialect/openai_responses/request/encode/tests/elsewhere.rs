@@ -11,6 +11,7 @@ fn to(target: DialectId, asked: &Value) -> (Value, Encoded) {
     tell(R, target, asked, &able())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn shot(output: Value) -> Value {
     input(json!([
         {"role": "user", "content": "Look."},
