@@ -4,9 +4,11 @@ pub mod attempt;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod travel;
 mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -23,7 +25,7 @@ use crate::{
     routing::RouteTable,
     session::Memory,
     tenant::{LossPolicy, TenantScope},
-    upstream::{Upstream, transport::Transport},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
@@ -149,6 +151,8 @@ pub struct Pipeline {
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
     pub memory: Memory,
