@@ -93,3 +93,6 @@ fn object_root(root: &mut Map<String, Value>) -> Option<Note> {
         matters: true,
     })
 }
+
+#[cfg(test)]
+mod tests;
