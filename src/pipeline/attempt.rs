@@ -83,7 +83,7 @@ impl Pipeline {
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
-                operation: if question.stream { Operation::Stream } else { Operation::Generate },
+                operation: question.operation(),
                 model: &target.model,
                 streaming: question.stream,
                 body: spoken.body,
@@ -171,6 +171,11 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        if dialect != DialectId::OpenaiResponses
+            && let Some(error) = &question.openai_only
+        {
+            return Err(Failed::here(error.clone(), Next::NextTarget));
+        }
         window::check(question, &target.model, &abilities)
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         if dialect == question.dialect && question.is_verbatim() && thoughts == Thoughts::Sent {
