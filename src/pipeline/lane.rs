@@ -9,6 +9,7 @@ use super::{
     Inbound,
     attempt::WholeAnswer,
     error,
+    gather::Gathering,
     question::Question,
     travel::{Sealing, StreamSealing},
 };
@@ -154,7 +155,21 @@ impl Lane {
         Ok(self.encode_whole(response, context, stream))
     }
 
-    fn encode_whole(&self, response: ChatResponse, context: &ReplyContext, stream: bool) -> WholeAnswer {
+    /// Opens the way for a stream that is waited for to its end.
+    pub(super) fn gathering(&self) -> Gathering {
+        match &self.way {
+            Way::Verbatim => Gathering::new(self.upstream, &Recall::default(), self.max_frame),
+            Way::Translated(recall) => Gathering::new(self.upstream, recall, self.max_frame),
+        }
+    }
+
+    /// Says a whole answer in the client's words; `stream` says that the client waits for a stream.
+    pub(super) fn encode_whole(
+        &self,
+        response: ChatResponse,
+        context: &ReplyContext,
+        stream: bool,
+    ) -> WholeAnswer {
         let (id, model) = (response.id.clone(), response.model.clone());
         let usage = response.usage.unwrap_or_default();
         let finish = response.choices.first().map(|it| it.finish.reason);
@@ -386,7 +401,7 @@ fn observe_tap(dialect: DialectId, tap: &Tap, progress: &mut Progress) {
     }
 }
 
-fn observe_event(event: &ChatEvent, progress: &mut Progress) {
+pub(super) fn observe_event(event: &ChatEvent, progress: &mut Progress) {
     match event {
         ChatEvent::Start { id, model, .. } => {
             progress.id.clone_from(id);

@@ -6,6 +6,7 @@ pub mod conversation;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
@@ -26,7 +27,7 @@ use crate::{
     routing::RouteTable,
     session::Memory,
     tenant::{LossPolicy, TenantScope},
-    upstream::{Upstream, transport::Transport},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
@@ -153,6 +154,8 @@ pub struct Pipeline {
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
     pub memory: Memory,

@@ -150,9 +150,9 @@ impl Question {
         self.written
     }
 
-    /// What is asked of an upstream.
-    pub fn operation(&self) -> Operation {
-        match (self.compacts, self.stream) {
+    /// What is asked of an upstream, which answers as a stream or not.
+    pub fn operation(&self, streams: bool) -> Operation {
+        match (self.compacts, streams) {
             (true, _) => Operation::Compact,
             (false, true) => Operation::Stream,
             (false, false) => Operation::Generate,

@@ -7,6 +7,7 @@ mod credentials;
 mod leaving;
 mod ledger;
 mod losses;
+mod must_stream;
 mod patience;
 mod restarts;
 mod routes;
@@ -15,6 +16,7 @@ mod state;
 mod streams;
 mod translated;
 mod verbatim;
+mod wire;
 
 /// A short question in Chat to `model`.
 fn chat(model: &str) -> String {
