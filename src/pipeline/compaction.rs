@@ -122,7 +122,10 @@ impl Pipeline {
         let body = match &mut reply.body {
             ReplyBody::Whole(body) => std::mem::take(body),
             _ => {
-                return Err(failed("the upstream's summary came in a form that cannot be read", &reply.trail));
+                return Err(failed(
+                    "the upstream's summary came in a form that cannot be read",
+                    &reply.trail,
+                ));
             }
         };
         let Ok(Value::Object(response)) = serde_json::from_slice(&body) else {
