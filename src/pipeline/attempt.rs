@@ -83,7 +83,7 @@ impl Pipeline {
         thoughts: Thoughts,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
-        let asks_stream = upstream.asks_stream(question.stream);
+        let asks_stream = upstream.asks_stream(question.stream) && !question.compacts;
         let spoken = self.speak(inbound, question, upstream, target, &lease, thoughts, asks_stream).await?;
         trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
         let shown = match self.tokens.present(upstream, lease.credential()).await {
@@ -94,7 +94,7 @@ impl Pipeline {
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
-                operation: if asks_stream { Operation::Stream } else { Operation::Generate },
+                operation: question.operation(asks_stream),
                 model: &target.model,
                 streaming: asks_stream,
                 body: spoken.body,
@@ -199,6 +199,11 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        if dialect != DialectId::OpenaiResponses
+            && let Some(error) = &question.openai_only
+        {
+            return Err(Failed::here(error.clone(), Next::NextTarget));
+        }
         window::check(question, &target.model, &abilities)
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.

@@ -1,6 +1,8 @@
 //! The trip: what is asked, where it may go, who answers, home again.
 
 pub mod attempt;
+pub mod compaction;
+pub mod conversation;
 pub mod count;
 pub mod dispatch;
 pub mod error;
@@ -31,6 +33,7 @@ use crate::{
 };
 
 pub use media::MediaBounds;
+pub use conversation::InputPage;
 pub use question::is_stream_asked;
 pub use relay::Relay;
 
@@ -175,7 +178,15 @@ impl Pipeline {
             .routes
             .route(&inbound.scope, &question.model, inbound.upstream.as_deref())
             .map_err(|it| error::no_route(&it))?;
-        self.dispatch(&inbound, &question, &route).await
+        let (question, to_keep) = self.continued(&inbound, question, self.is_native(&route)).await?;
+        let reply = match self.compacted(&inbound, &question, &route).await? {
+            Some(reply) => reply,
+            None => self.dispatch(&inbound, &question, &route).await?,
+        };
+        match to_keep {
+            Some(to_keep) => Ok(self.keep(&inbound, reply, to_keep).await),
+            None => Ok(reply),
+        }
     }
 
     /// The models this caller can call.
