@@ -38,6 +38,7 @@ pub struct Compiled {
     abilities: AbilityTable,
     pool: Vec<PoolConfig>,
     bounds: Bounds,
+    responses: config::responses::Responses,
 }
 
 /// Loads a configuration and reports every fault of it at once, those that only compiling finds too.
@@ -86,7 +87,8 @@ pub fn compile(
         Ok(routes) if faults.is_empty() => {
             let unlisted = config.upstreams.iter().filter(|it| it.models.is_none());
             let unlisted = unlisted.map(|it| UpstreamName::new(&it.name)).collect();
-            Ok(Compiled { routes, upstreams, unlisted, abilities, pool, bounds: bounds(config) })
+            let responses = config.responses.clone();
+            Ok(Compiled { routes, upstreams, unlisted, abilities, pool, bounds: bounds(config), responses })
         }
         Ok(_) => Err(faults),
         Err(found) => {
@@ -121,6 +123,7 @@ impl Compiled {
             tokens: Arc::clone(&foundation.tokens),
             accounts: Arc::clone(&standing.accounts),
             clock: Arc::clone(&foundation.clock),
+            memory: foundation.memory(&self.responses),
             bounds: self.bounds,
             stop: standing.stop.clone(),
         }

@@ -11,6 +11,7 @@ use super::{
     lane::{Lane, Spoken},
     question::Question,
     relay::Relay,
+    window,
 };
 use crate::{
     credential::{Lease, Outcome},
@@ -194,6 +195,8 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        window::check(question, &target.model, &abilities)
+            .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.
         let is_same_form = asks_stream == question.stream;
         if dialect == question.dialect && is_same_form && question.is_verbatim() {

@@ -8,6 +8,7 @@ mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ use crate::{
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
+    session::Memory,
     tenant::{LossPolicy, TenantScope},
     upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
@@ -152,6 +154,7 @@ pub struct Pipeline {
     pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
+    pub memory: Memory,
     pub bounds: Bounds,
     /// Cancelled when answers that have begun must end now.
     pub stop: CancellationToken,
