@@ -41,11 +41,11 @@ pub struct Foundation {
     pub credentials: Arc<FileCredentials>,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
-    pub tokens: Arc<Tokens>,
     /// Seals reasoning state into the histories of clients.
     pub envelope: Envelope,
     pub calls: Arc<dyn CallMemory>,
     pub responses: Arc<dyn ResponseStore>,
+    pub tokens: Arc<Tokens>,
 }
 
 impl Foundation {
@@ -68,11 +68,11 @@ impl Foundation {
             hasher,
             credentials,
             pool: CredentialPool::new(Arc::clone(&clock)),
-            tokens: Arc::new(Tokens::new(Arc::clone(&transport), Arc::clone(&clock))),
-            transport,
             envelope: Envelope::new(sealing.derive("state")),
             calls: Arc::new(RecentCalls::new(Arc::clone(&clock), REMEMBER_CALLS, MAX_CALLS)),
             responses: Arc::new(SqlResponses::new(database.clone(), cipher)),
+            tokens: Arc::new(Tokens::new(Arc::clone(&transport), Arc::clone(&clock))),
+            transport,
             database,
             clock,
         })

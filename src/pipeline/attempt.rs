@@ -10,6 +10,7 @@ use super::{
     lane::{Lane, Spoken},
     question::Question,
     relay::Relay,
+    travel::{self, Thoughts},
     window,
 };
 use crate::{
@@ -44,11 +45,13 @@ const MAX_ERROR: usize = 256 << 10;
 pub(super) struct Failed {
     pub error: GatewayError,
     pub next: Next,
+    /// Whether the upstream refused the reasoning state in the request.
+    pub state_refused: bool,
 }
 
 impl Failed {
     fn here(error: GatewayError, next: Next) -> Self {
-        Self { error, next }
+        Self { error, next, state_refused: false }
     }
 }
 
@@ -66,6 +69,7 @@ pub(super) struct Flight<'a> {
 
 impl Pipeline {
     /// Makes one attempt. On success the answer has begun: its first content is here.
+    #[expect(clippy::too_many_arguments, reason = "an attempt is all that is known of it")]
     pub(super) async fn attempt(
         &self,
         inbound: &Inbound,
@@ -74,10 +78,11 @@ impl Pipeline {
         target: &Target,
         lease: Lease,
         trail: &mut Trail,
+        thoughts: Thoughts,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
         let asks_stream = upstream.asks_stream(question.stream);
-        let spoken = self.speak(inbound, question, upstream, target, &lease, asks_stream).await?;
+        let spoken = self.speak(inbound, question, upstream, target, &lease, thoughts, asks_stream).await?;
         trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
         let shown = match self.tokens.present(upstream, lease.credential()).await {
             Ok(Cow::Borrowed(_)) => None,
@@ -146,7 +151,7 @@ impl Pipeline {
         let judge = Judge { upstream, target, clock: &*self.clock };
         let verdict = judge.verdict(&error.failure(), lease);
         lease.report(&verdict.outcome);
-        Failed { error: verdict.error, next: verdict.next }
+        Failed::here(verdict.error, verdict.next)
     }
 
     /// Counts and logs what could not be said, refuses the request if its policy wants that, and returns what the client
@@ -179,17 +184,15 @@ impl Pipeline {
     }
 
     /// Says the question in the target's words: its own bytes if it speaks the same dialect.
-    #[expect(
-        clippy::unused_async,
-        reason = "what must be fetched before a question can be said is fetched here"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "what is said depends on all of them")]
     async fn speak(
         &self,
-        _inbound: &Inbound,
+        inbound: &Inbound,
         question: &Question,
         upstream: &Upstream,
         target: &Target,
-        _lease: &Lease,
+        lease: &Lease,
+        thoughts: Thoughts,
         asks_stream: bool,
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
@@ -198,7 +201,8 @@ impl Pipeline {
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.
         let is_same_form = asks_stream == question.stream;
-        if dialect == question.dialect && is_same_form && question.is_verbatim() {
+        let is_verbatim = question.is_verbatim() && is_same_form && thoughts == Thoughts::Sent;
+        if dialect == question.dialect && is_verbatim {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
                 _ => IncludeUsage::Ask,
@@ -206,15 +210,19 @@ impl Pipeline {
             let body = verbatim::splice(dialect, &question.body, &question.scan, &target.model, asks_usage);
             return Ok(Spoken::verbatim(dialect, body, question, self.bounds.max_frame));
         }
-        let mut request = Cow::Borrowed(question.decoded().map_err(|it| Failed::here(it, Next::GiveUp))?);
+        let request = question.decoded().map_err(|it| Failed::here(it, Next::GiveUp))?;
+        let origin = self.origin(upstream, target, lease);
+        let (mut request, losses) = self.opened(inbound, request, &origin, thoughts);
         if !is_same_form {
             request.to_mut().stream.enabled = asks_stream;
         }
-        let encoded = dialect
+        let mut encoded = dialect
             .client()
             .encode_request(&request, &target.model, &abilities)
             .map_err(|it| Failed::here(error::encode(it), Next::NextTarget))?;
-        Ok(Spoken::translated(dialect, encoded, question, self.bounds.max_frame))
+        encoded.losses.extend(losses);
+        let sealing = self.sealing(inbound, dialect, origin);
+        Ok(Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame))
     }
 
     #[expect(clippy::too_many_arguments, reason = "an intent is what everyone knows of the attempt")]
@@ -282,7 +290,8 @@ impl Pipeline {
             }),
             Err(failure) => {
                 let verdict = judge.verdict(&failure, relay.lease());
-                Err(relay.fail_before_commit(verdict))
+                let state_refused = travel::is_refusal(&failure);
+                Err(Failed { state_refused, ..relay.fail_before_commit(verdict) })
             }
         }
     }
@@ -366,13 +375,14 @@ impl<'a> Flight<'a> {
         let verdict = self.judge().verdict(failure, &self.lease);
         self.lease.report(&verdict.outcome);
         self.meter.end(Ending::Failed, Some(verdict.error.kind));
-        Failed { error: verdict.error, next: verdict.next }
+        let state_refused = travel::is_refusal(failure);
+        Failed { error: verdict.error, next: verdict.next, state_refused }
     }
 
     /// The gateway stops while the upstream is silent.
     pub(super) fn interrupted(self) -> Failed {
         self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
-        Failed { error: error::stopping(), next: Next::GiveUp }
+        Failed::here(error::stopping(), Next::GiveUp)
     }
 }
 

@@ -8,6 +8,7 @@ mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod travel;
 mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -12,6 +12,7 @@ mod patience;
 mod restarts;
 mod routes;
 mod smoke;
+mod state;
 mod streams;
 mod translated;
 mod verbatim;
