@@ -40,7 +40,12 @@ pub(super) fn place(
 }
 
 /// That the declared credentials are accounts where the kind wants accounts, and nowhere else.
-pub(super) fn accounts(declared: &upstreams::Upstream, kind: &UpstreamKind, path: &str, faults: &mut Vec<Fault>) {
+pub(super) fn accounts(
+    declared: &upstreams::Upstream,
+    kind: &UpstreamKind,
+    path: &str,
+    faults: &mut Vec<Fault>,
+) {
     for (index, credential) in declared.credentials.iter().enumerate() {
         // What cannot be read has been reported.
         let Ok(secret) = credential.api_key.read() else { continue };
