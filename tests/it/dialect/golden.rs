@@ -54,6 +54,10 @@ fn every_request_can_be_said_to_every_upstream() {
     }
     let expected = [
         "openai-chat/several-choices to anthropic-messages",
+        "openai-chat/several-choices to openai-responses",
+        "openai-responses/stored-continuation to anthropic-messages",
+        "openai-responses/stored-continuation to openai-chat",
+        "openai-responses/stored-files to anthropic-messages",
         "gemini/sounds-and-films to anthropic-messages",
     ];
     assert_eq!(

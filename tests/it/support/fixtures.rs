@@ -10,6 +10,10 @@ pub(crate) const DIALECTS: [DialectId; 3] =
 /// The dialects whose requests are read and written.
 pub(crate) const ASKED: [DialectId; 3] = DIALECTS;
 
+/// The dialects whose requests are read and written.
+pub(crate) const ASKED: [DialectId; 4] =
+    [DialectId::OpenaiChat, DialectId::OpenaiResponses, DialectId::AnthropicMessages, DialectId::Gemini];
+
 /// One file.
 pub(crate) struct Fixture {
     pub(crate) dialect: DialectId,
