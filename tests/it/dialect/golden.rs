@@ -73,8 +73,14 @@ fn every_answer_can_be_given_to_every_client() {
 /// What is left of a reason in the words of a dialect.
 fn told_as(dialect: DialectId, reason: FinishReason) -> FinishReason {
     match (dialect, reason) {
-        (DialectId::OpenaiChat, FinishReason::StopSequence | FinishReason::Pause) => FinishReason::Stop,
-        (DialectId::OpenaiChat, FinishReason::ContextFull) => FinishReason::Length,
+        (
+            DialectId::OpenaiChat | DialectId::OpenaiResponses,
+            FinishReason::StopSequence | FinishReason::Pause,
+        ) => FinishReason::Stop,
+        (DialectId::OpenaiChat | DialectId::OpenaiResponses, FinishReason::ContextFull) => {
+            FinishReason::Length
+        }
+        (DialectId::AnthropicMessages, FinishReason::ContentFilter) => FinishReason::Refusal,
         (_, reason) => reason,
     }
 }
