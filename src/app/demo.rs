@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     config::{
         Config, Secret, tenants,
-        upstreams::{Credential, Http, Model, Timeouts, Upstream},
+        upstreams::{Credential, Http, Model, RequestCompression, Streaming, Timeouts, Upstream},
     },
     tenant::PlainKey,
 };
@@ -31,7 +31,12 @@ pub fn add(config: &mut Config, simulator: SocketAddr, key: &PlainKey) {
     ));
     config.tenants.push(tenants::Tenant {
         name: "demo".to_owned(),
-        keys: vec![tenants::TenantKey { name: "demo".to_owned(), key: Secret::from(key.reveal()) }],
+        losses: None,
+        keys: vec![tenants::TenantKey {
+            name: "demo".to_owned(),
+            key: Secret::from(key.reveal()),
+            losses: None,
+        }],
     });
 }
 
@@ -59,5 +64,9 @@ fn upstream(name: &str, kind: &str, base_url: &str, model: &str) -> Upstream {
         proxy_url: Some(Secret::from("direct")),
         timeouts: Timeouts::default(),
         http: Http::default(),
+        project: None,
+        location: None,
+        streaming: Streaming::Auto,
+        request_compression: RequestCompression::None,
     }
 }

@@ -18,6 +18,8 @@ mod openai_error;
 mod openai_listing;
 pub mod openai_responses;
 pub mod scan;
+pub mod state;
+pub mod tokenizer;
 mod upstream_words;
 pub mod verbatim;
 mod wire;
@@ -86,12 +88,14 @@ pub static SERVERS: &[&dyn ServerCodec] = &[
     &openai_chat::OPENAI_CHAT,
     &openai_responses::OPENAI_RESPONSES,
     &anthropic_messages::ANTHROPIC_MESSAGES,
+    &gemini::GEMINI,
 ];
 /// Every dialect we ask upstreams in.
 pub static CLIENTS: &[&dyn ClientCodec] = &[
     &openai_chat::OPENAI_CHAT,
     &openai_responses::OPENAI_RESPONSES,
     &anthropic_messages::ANTHROPIC_MESSAGES,
+    &gemini::GEMINI,
 ];
 
 /// What the answering side has to know of the question.

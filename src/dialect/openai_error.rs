@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialect::{DialectId, WireError, upstream_words},
+    dialect::{DialectId, WireError, gemini, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
 
@@ -151,6 +151,10 @@ pub(super) fn told(fields: &Map<String, Value>, answer: &str) -> Option<WireErro
 }
 
 fn read(status: u16, value: &Value) -> Option<WireError> {
+    // Gemini's Chat endpoint, and clones that stand before Gemini, tell errors in Google's shape.
+    if let Some(error) = gemini::error::google(status, value) {
+        return Some(error);
+    }
     let value = match value {
         Value::Array(values) => values.first()?,
         other => other,

@@ -4,9 +4,12 @@ pub mod attempt;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod travel;
+mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,11 +23,13 @@ use crate::{
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
-    tenant::TenantScope,
-    upstream::{Upstream, transport::Transport},
+    session::Memory,
+    tenant::{LossPolicy, TenantScope},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
+pub use question::is_stream_asked;
 pub use relay::Relay;
 
 use question::Question;
@@ -40,6 +45,8 @@ pub struct Inbound {
     /// The upstream the path or `Model-Provider` names.
     pub upstream: Option<String>,
     pub told: Told,
+    /// What the client wants done about losses, if this request says it.
+    pub losses: Option<LossPolicy>,
 }
 
 /// What the path says that other dialects say in the body (Gemini).
@@ -57,8 +64,19 @@ pub struct Reply {
     pub status: StatusCode,
     /// Of the upstream's headers, those that may pass.
     pub headers: HeaderMap,
+    /// Whether the body is a stream's events; a whole answer may be said as one.
+    pub form: ReplyForm,
     pub body: ReplyBody,
     pub trail: Trail,
+}
+
+/// What an answer's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyForm {
+    Json,
+    Events,
+    /// A stream as a JSON array (Gemini).
+    JsonArray,
 }
 
 /// An answer, here or on its way.
@@ -87,7 +105,7 @@ pub struct Trail {
     pub attempts: u32,
     pub upstream: Option<UpstreamName>,
     pub model: Option<String>,
-    /// What the translation could not say.
+    /// What the translation could not say, as far as the client is told.
     pub losses: Vec<Loss>,
 }
 
@@ -106,6 +124,8 @@ pub struct Bounds {
     pub max_answer: usize,
     /// The largest event of a stream, in bytes.
     pub max_frame: usize,
+    /// What is done about losses, unless the request, its key or its tenant says otherwise.
+    pub losses: LossPolicy,
 }
 
 impl Default for Bounds {
@@ -117,6 +137,7 @@ impl Default for Bounds {
             commit_after: Duration::from_secs(5),
             max_answer: 64 << 20,
             max_frame: 32 << 20,
+            losses: LossPolicy::Warn,
         }
     }
 }
@@ -130,8 +151,11 @@ pub struct Pipeline {
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
+    pub memory: Memory,
     pub bounds: Bounds,
     /// Cancelled when answers that have begun must end now.
     pub stop: CancellationToken,

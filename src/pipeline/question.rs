@@ -8,14 +8,14 @@ use std::{
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Told, error};
+use super::{ReplyForm, Told, error};
 use crate::{
     catalog::ModelName,
     dialect::{
         ChatRequest, DecodeError, DialectId,
         canonical::Namespaced,
         scan::{self, Scan, ValueKind},
-        verbatim,
+        state, verbatim,
     },
     kernel::error::{ErrorKind, GatewayError},
 };
@@ -33,6 +33,8 @@ pub struct Question {
     /// The dialect the body is written in: not the client's own if it wrote Chat to the door of Responses, or the reverse.
     written: DialectId,
     told: Told,
+    /// Whether state that was sealed for this client may be in its history. Chat's clients carry none.
+    may_hold_carriers: bool,
     decoded: OnceLock<ChatRequest>,
 }
 
@@ -79,8 +81,18 @@ impl Question {
             include_usage,
             written,
             told: told.clone(),
+            may_hold_carriers: dialect != DialectId::OpenaiChat && state::may_hold_carriers(body),
             decoded: OnceLock::new(),
         })
+    }
+
+    /// What the answer's body will be.
+    pub fn form(&self) -> ReplyForm {
+        match (self.stream, self.told.json_array) {
+            (false, _) => ReplyForm::Json,
+            (true, false) => ReplyForm::Events,
+            (true, true) => ReplyForm::JsonArray,
+        }
     }
 
     /// That a request for an answer says how long it may be, where the dialect wants that. A count of tokens need not.
@@ -97,7 +109,10 @@ impl Question {
 
     /// Whether the body can go to an upstream of its own dialect as it is.
     pub fn is_verbatim(&self) -> bool {
-        self.written == self.dialect && !self.told.json_array && !verbatim::needs_canonical(&self.scan)
+        self.written == self.dialect
+            && !self.told.json_array
+            && !self.may_hold_carriers
+            && !verbatim::needs_canonical(&self.scan)
     }
 
     /// The whole request, decoded once.
@@ -122,6 +137,13 @@ impl Question {
         let in_namespaces = tools.iter().filter_map(|it| Some((it.name.clone(), it.namespaced.clone()?)));
         Arc::new(in_namespaces.collect())
     }
+}
+
+/// Whether a request wants a stream, as far as its body can be read.
+pub fn is_stream_asked(body: &[u8], told: &Told) -> bool {
+    told.stream.unwrap_or_else(|| {
+        scan::scan(body).ok().and_then(|it| it.bool(body, "stream").ok().flatten()).unwrap_or(false)
+    })
 }
 
 /// Which dialect a body is written in: some clients send Chat's `messages` to Responses, or Responses' `input` to Chat.

@@ -5,7 +5,12 @@ use std::{fs, path::PathBuf};
 use dragoman::dialect::DialectId;
 use serde_json::Value;
 
-pub(crate) const DIALECTS: [DialectId; 2] = [DialectId::OpenaiChat, DialectId::AnthropicMessages];
+pub(crate) const DIALECTS: [DialectId; 4] = [
+    DialectId::OpenaiChat,
+    DialectId::OpenaiResponses,
+    DialectId::AnthropicMessages,
+    DialectId::Gemini,
+];
 
 /// One file.
 pub(crate) struct Fixture {

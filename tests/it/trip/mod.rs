@@ -1,16 +1,22 @@
 //! The trip: what clients see, what upstreams receive, what the ledger keeps. One process, real TCP.
 
 mod admission;
+mod compression;
 mod counting;
 mod credentials;
 mod leaving;
 mod ledger;
+mod losses;
+mod must_stream;
+mod patience;
 mod restarts;
 mod routes;
 mod smoke;
+mod state;
 mod streams;
 mod translated;
 mod verbatim;
+mod wire;
 
 /// A short question in Chat to `model`.
 fn chat(model: &str) -> String {
