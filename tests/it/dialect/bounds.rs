@@ -75,7 +75,7 @@ fn pointers(at: &str, value: &Value, found: &mut Vec<String>) {
 fn try_request(dialect: DialectId, body: &[u8]) {
     let Ok(request) = dialect.server().decode_request(body) else { return };
     let model = UpstreamModel::parse("m").unwrap();
-    for client in CLIENTS {
+    for client in fixtures::ASKED.map(DialectId::client) {
         if let Ok(encoded) = client.encode_request(&request, &model, &Abilities::default()) {
             assert!(serde_json::from_slice::<Value>(&encoded.body).is_ok());
         }
@@ -104,8 +104,10 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived_as_a_request_and_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for dialect in fixtures::DIALECTS {
+        for dialect in fixtures::ASKED {
             try_request(dialect, &bytes);
+        }
+        for dialect in fixtures::DIALECTS {
             try_answer(dialect, &bytes);
             dialect.client().decode_error(StatusCode::BAD_GATEWAY, &bytes);
         }
@@ -167,7 +169,7 @@ fn ec_191_an_endless_event_ends_in_an_error() {
 
 #[test]
 fn ec_190_bombs_are_refused() {
-    for dialect in fixtures::DIALECTS {
+    for dialect in fixtures::ASKED {
         let depth = "[".repeat(100_000);
         let body = format!(r#"{{"model":"m","max_tokens":1,"messages":{depth}"#);
         assert!(dialect.server().decode_request(body.as_bytes()).is_err());
@@ -179,7 +181,7 @@ fn ec_190_bombs_are_refused() {
 #[test]
 fn ec_117_lone_surrogates_are_no_error() {
     let body = br#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a\ud83d"}]}"#;
-    for dialect in fixtures::DIALECTS {
+    for dialect in fixtures::ASKED {
         let request = dialect.server().decode_request(body).unwrap();
         assert_eq!(request.conversation.turns[0].parts[0].as_text(), Some("a\u{FFFD}"));
     }
@@ -188,7 +190,7 @@ fn ec_117_lone_surrogates_are_no_error() {
 #[test]
 fn ec_144_of_duplicate_keys_the_last_is_told() {
     let body = br#"{"model":"a","max_tokens":1,"model":"b","messages":[{"role":"user","content":"x","content":"y"}]}"#;
-    for dialect in fixtures::DIALECTS {
+    for dialect in fixtures::ASKED {
         let request = dialect.server().decode_request(body).unwrap();
         assert_eq!(request.model.as_str(), "b");
         assert_eq!(request.conversation.turns[0].parts[0].as_text(), Some("y"));

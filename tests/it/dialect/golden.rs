@@ -18,9 +18,12 @@ fn every_dialect_has_both_sides_and_fixtures() {
     assert_eq!(CLIENTS.len(), fixtures::DIALECTS.len());
     for dialect in fixtures::DIALECTS {
         assert_eq!((dialect.server().id(), dialect.client().id()), (dialect, dialect));
-        for kind in ["requests", "answers", "streams", "errors"] {
+        for kind in ["answers", "streams", "errors"] {
             assert!(!fixtures::of(dialect, kind).is_empty(), "{} has no {kind}", dialect.name());
         }
+    }
+    for dialect in fixtures::ASKED {
+        assert!(!fixtures::of(dialect, "requests").is_empty(), "{} has no requests", dialect.name());
     }
 }
 
@@ -31,7 +34,7 @@ fn every_request_can_be_said_to_every_upstream() {
     for fixture in fixtures::all("requests") {
         let title = fixture.title();
         let request = fixture.dialect.server().decode_request(&fixture.bytes).expect(&title);
-        for client in CLIENTS {
+        for client in fixtures::ASKED.map(DialectId::client) {
             let title = format!("{} to {}", fixture.title(), client.id().name());
             let encoded = match client.encode_request(&request, &model, &Abilities::default()) {
                 Ok(encoded) => encoded,
