@@ -5,7 +5,11 @@ use std::{fs, path::PathBuf};
 use dragoman::dialect::DialectId;
 use serde_json::Value;
 
-pub(crate) const DIALECTS: [DialectId; 3] =
+pub(crate) const DIALECTS: [DialectId; 4] =
+    [DialectId::OpenaiChat, DialectId::OpenaiResponses, DialectId::AnthropicMessages, DialectId::Gemini];
+
+/// The dialects whose requests are read and written.
+pub(crate) const ASKED: [DialectId; 3] =
     [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::Gemini];
 /// The dialects whose requests are read and written.
 pub(crate) const ASKED: [DialectId; 4] =
