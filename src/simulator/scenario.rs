@@ -36,6 +36,10 @@ pub struct Scenario {
     pub token_lifetime: Duration,
     /// Vertex paths take no bearer but those of `/token`.
     pub token_required: bool,
+    /// What becomes of request bodies that come compressed.
+    pub compressed_requests: Compressed,
+    /// Answers are compressed if the client accepts it.
+    pub compressed_answers: bool,
     pub log: LogSettings,
     /// Other scenario files, beside this one, whose rules come after these.
     pub include: Vec<PathBuf>,
@@ -54,6 +58,8 @@ impl Default for Scenario {
             state_per_key: false,
             token_lifetime: Duration::from_hours(1),
             token_required: false,
+            compressed_requests: Compressed::Accept,
+            compressed_answers: false,
             log: LogSettings::default(),
             include: Vec::new(),
             bench: None,
@@ -94,6 +100,15 @@ pub enum ScenarioError {
     },
     #[error("the scenario is malformed: {0}")]
     Malformed(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compressed {
+    /// They are unpacked: gzip, deflate, br, zstd.
+    Accept,
+    /// 415.
+    Refuse,
 }
 
 #[derive(Clone, Debug, Deserialize)]
