@@ -37,6 +37,8 @@ use crate::{
 const DISCOVER: Duration = Duration::from_mins(10);
 /// How often it is written down when keys were last used.
 const TOUCH: Duration = Duration::from_secs(30);
+/// How often stored answers that have expired are removed.
+const EXPIRE: Duration = Duration::from_mins(10);
 /// How long the database may take for a farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -242,6 +244,11 @@ impl Gateway {
             let foundation = Arc::clone(&foundation);
             async move { foundation.touch_keys().await }
         });
+        let foundation = Arc::clone(&self.foundation);
+        self.workers.every("response expiry", EXPIRE, move || {
+            let foundation = Arc::clone(&foundation);
+            async move { foundation.remove_expired().await }
+        });
         let doors = Arc::clone(&self.doors);
         let discovered = Arc::clone(&self.discovered);
         let cancel = self.workers.token();
@@ -277,6 +284,17 @@ impl Foundation {
             && let Err(error) = self.tenants.touch_keys(&used).await
         {
             tracing::debug!(%error, "The last use of keys was not recorded");
+        }
+    }
+}
+
+impl Foundation {
+    /// Removes stored answers whose time is over: also while none are stored any more.
+    pub async fn remove_expired(&self) {
+        match self.responses.remove_expired(self.clock.now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "Stored responses have expired"),
+            Err(error) => tracing::warn!(%error, "Expired responses were not removed"),
         }
     }
 }

@@ -15,6 +15,8 @@ pub mod loss;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod scan;
+pub mod state;
+pub mod tokenizer;
 mod upstream_words;
 pub mod verbatim;
 
@@ -79,10 +81,10 @@ impl DialectId {
 
 /// Every dialect we answer clients in.
 pub static SERVERS: &[&dyn ServerCodec] =
-    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES];
+    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES, &gemini::GEMINI];
 /// Every dialect we ask upstreams in.
 pub static CLIENTS: &[&dyn ClientCodec] =
-    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES];
+    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES, &gemini::GEMINI];
 
 /// What the answering side has to know of the question.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, ReplyForm, Trail, error, question::Question};
 use crate::{
-    dialect::{count, verbatim},
+    dialect::{count, tokenizer::Family, verbatim},
     kernel::{error::GatewayError, id::AttemptId},
     routing::Target,
     upstream::{Call, Failure, Next, Operation, Tried, Upstream, transport::read_whole},
@@ -33,7 +33,10 @@ impl Pipeline {
             model: target.map(|it| it.model.as_str().to_owned()),
             ..Trail::default()
         };
-        let body = counted.unwrap_or_else(|| codec.encode_count(count::estimate(&request)));
+        let body = counted.unwrap_or_else(|| {
+            let model = target.map_or(question.model.as_str(), |it| it.model.as_str());
+            codec.encode_count(count::estimate(&request, Family::of(model)))
+        });
         Ok(Reply {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
@@ -63,12 +66,13 @@ impl Pipeline {
             &target.model,
             verbatim::IncludeUsage::Never,
         );
+        let Ok(shown) = self.tokens.present(upstream, lease.credential()).await else { return Ok(None) };
         let Ok(request) = upstream.prepare(Call {
             operation: Operation::CountTokens,
             model: &target.model,
             streaming: false,
             body,
-            credential: lease.credential(),
+            credential: &shown,
             client_headers: &inbound.headers,
             betas: &[],
             attempt: AttemptId::new(),
@@ -76,7 +80,7 @@ impl Pipeline {
             return Ok(None);
         };
         let Ok(options) = upstream.options(lease.credential()) else { return Ok(None) };
-        let Ok(response) = self.transport.send(request, &options).await else { return Ok(None) };
+        let Ok(response) = upstream.send(&*self.transport, request, &options).await else { return Ok(None) };
         let (parts, body) = response.into_parts();
         let Ok(body) = read_whole(body, MAX_COUNT).await else { return Ok(None) };
         if parts.status.is_success() {

@@ -3,13 +3,14 @@
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Inbound, Pipeline, Refusal, Reply, Trail, error, question::Question};
+use super::{Inbound, Pipeline, Refusal, Reply, Trail, error, question::Question, travel::Thoughts};
 use crate::{
     kernel::{
         error::{ErrorKind, GatewayError},
         id::CredentialId,
     },
     routing::{Route, Target},
+    session::{Session, identify},
     telemetry::names,
     upstream::{Next, Upstream},
 };
@@ -62,13 +63,20 @@ impl Pipeline {
         target: &Target,
         tries: &mut Tries,
     ) -> Result<Option<Reply>, Enough> {
-        let session = session(inbound);
+        let session =
+            self.pool.keeps_sessions(&target.upstream).then(|| session(inbound, question)).flatten();
         let mut tried: Vec<CredentialId> = Vec::new();
+        let mut thoughts = Thoughts::Sent;
         loop {
             if self.is_enough(tries) {
                 return Err(Enough);
             }
-            let lease = match self.pool.lease(&target.upstream, &target.model, session.as_deref(), &tried) {
+            let lease = match self.pool.lease(
+                &target.upstream,
+                &target.model,
+                session.as_ref().map(Session::as_str),
+                &tried,
+            ) {
                 Ok(lease) => lease,
                 Err(none) => {
                     if tried.is_empty() {
@@ -88,9 +96,16 @@ impl Pipeline {
                 { names::CREDENTIAL_ID } = %lease.credential().id,
                 { names::REQUEST_MODEL } = target.model.as_str()
             );
-            let attempt = self.attempt(inbound, question, upstream, target, lease, &mut tries.trail);
+            let trail = &mut tries.trail;
+            let attempt = self.attempt(inbound, question, upstream, target, lease, trail, thoughts);
             match attempt.instrument(span).await {
                 Ok(reply) => return Ok(Some(reply)),
+                Err(failed) if failed.state_refused && thoughts == Thoughts::Sent => {
+                    tries.failed(failed.error);
+                    // The credential is as good as before: only what was thought is left out.
+                    thoughts = Thoughts::LeftOut;
+                    tried.pop();
+                }
                 Err(failed) => {
                     tries.failed(failed.error);
                     match failed.next {
@@ -110,12 +125,9 @@ impl Pipeline {
     }
 }
 
-/// What keeps a conversation with one credential: inside its tenant and key, never across.
-fn session(inbound: &Inbound) -> Option<String> {
-    let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
-        .iter()
-        .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
-    Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
+/// Which conversation keeps to its credential.
+fn session(inbound: &Inbound, question: &Question) -> Option<Session> {
+    identify(&inbound.scope, question.dialect, &inbound.headers, &question.body, &question.scan)
 }
 
 /// No further target will be tried.

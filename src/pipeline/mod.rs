@@ -4,9 +4,12 @@ pub mod attempt;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod travel;
+mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,8 +23,9 @@ use crate::{
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
+    session::Memory,
     tenant::{LossPolicy, TenantScope},
-    upstream::{Upstream, transport::Transport},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
@@ -147,8 +151,11 @@ pub struct Pipeline {
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
+    pub memory: Memory,
     pub bounds: Bounds,
     /// Cancelled when answers that have begun must end now.
     pub stop: CancellationToken,

@@ -4,18 +4,25 @@
 
 pub mod discovery;
 mod endpoint;
+mod envelope;
+mod google;
 mod headers;
 mod judge;
 pub mod kind;
 pub mod kinds;
 pub mod limits;
 pub mod models;
+mod packing;
+mod place;
 pub mod redact;
+pub mod token;
 pub mod transport;
 pub mod verdict;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -33,6 +40,8 @@ use crate::{
 pub use endpoint::InvalidBaseUrl;
 pub use judge::Tried;
 pub use kind::{AuthScheme, Operation, PolicyClass, UpstreamKind};
+pub use packing::Packing;
+pub use place::{InvalidPlace, Place};
 pub use verdict::{Failure, Fault, Next, Verdict};
 
 use endpoint::Endpoint;
@@ -45,6 +54,8 @@ pub struct UpstreamSpec {
     pub kind: &'static UpstreamKind,
     /// Absent: the kind's own.
     pub base_url: Option<Url>,
+    /// For kinds whose address has one.
+    pub place: Option<Place>,
     /// Sent with every call; goes before whatever the kind or a client says.
     pub headers: Vec<(HeaderName, SecretString)>,
     /// Absent: the kind's own.
@@ -55,6 +66,21 @@ pub struct UpstreamSpec {
     pub http: HttpMode,
     /// Values of `anthropic-beta` that are never sent: this upstream would answer 400.
     pub denied_betas: Vec<String>,
+    pub streaming: Streaming,
+    /// How request bodies are compressed; absent: not at all.
+    pub packing: Option<Packing>,
+}
+
+/// Which answers an upstream is asked to stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// Those the client wants streamed.
+    #[default]
+    Auto,
+    /// All: it cannot answer otherwise, or takes too long to. The client's whole answer is made of the stream.
+    Always,
+    /// None: it cannot, or not well. The client's stream is made of the whole answer.
+    Never,
 }
 
 impl UpstreamSpec {
@@ -63,12 +89,15 @@ impl UpstreamSpec {
             name,
             kind,
             base_url: None,
+            place: None,
             headers: Vec::new(),
             auth: None,
             proxy: Proxy::Default,
             timeouts: Timeouts::default(),
             http: HttpMode::Auto,
             denied_betas: Vec::new(),
+            streaming: Streaming::Auto,
+            packing: None,
         }
     }
 }
@@ -92,6 +121,10 @@ pub struct Upstream {
     auth: AuthScheme,
     options: SendOptions,
     denied_betas: Vec<String>,
+    streaming: Streaming,
+    packing: Option<Packing>,
+    /// Whether it has refused a compressed request.
+    refuses_packed: AtomicBool,
 }
 
 /// One call that is to be made. It has no `Debug` form: it holds what people wrote.
@@ -124,7 +157,7 @@ pub enum PrepareError {
 
 impl Upstream {
     pub fn new(spec: UpstreamSpec) -> Result<Self, InvalidUpstream> {
-        let endpoint = Endpoint::new(spec.kind, spec.base_url.as_ref())?;
+        let endpoint = Endpoint::new(spec.kind, spec.base_url.as_ref(), spec.place.as_ref())?;
         let mut headers = HeaderMap::new();
         for (name, value) in spec.headers {
             let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) else {
@@ -142,6 +175,9 @@ impl Upstream {
             auth: spec.auth.unwrap_or(spec.kind.auth),
             options: SendOptions { proxy: spec.proxy, timeouts: spec.timeouts, http, reach: Reach::Anywhere },
             denied_betas: spec.denied_betas,
+            streaming: spec.streaming,
+            packing: spec.packing,
+            refuses_packed: AtomicBool::new(false),
         })
     }
 
@@ -156,6 +192,20 @@ impl Upstream {
     /// The dialect in which a model is asked.
     pub fn dialect(&self, model: &UpstreamModel) -> DialectId {
         (self.kind.dialect)(model)
+    }
+
+    /// Whether a stream is asked for, if the client wants one or does not.
+    pub fn asks_stream(&self, wanted: bool) -> bool {
+        match self.streaming {
+            Streaming::Auto => wanted,
+            Streaming::Always => true,
+            Streaming::Never => false,
+        }
+    }
+
+    /// Whether an address is on the host that is called.
+    fn is_at(&self, address: &Url) -> bool {
+        self.endpoint.origin().is_some_and(|it| it == address.origin())
     }
 
     /// Whether the upstream can do this at all.
@@ -184,7 +234,7 @@ impl Upstream {
         }
         let mut headers = self.headers_of(Some(&call));
         headers::authenticate(self.auth, call.credential.secret.expose_secret(), &mut headers)?;
-        Ok(request(Method::POST, uri, headers, call.body))
+        Ok(request(Method::POST, uri, headers, envelope::wrap(self.kind.envelope, call.body)))
     }
 
     /// Makes the request for a list of models.

@@ -1,9 +1,11 @@
 //! The ports, kept in SQL: statements and rows.
 
 pub mod ledger;
+pub mod responses;
 pub mod tenants;
 
 pub use ledger::SqlLedger;
+pub use responses::SqlResponses;
 pub use tenants::SqlTenants;
 
 use crate::tenant::RepositoryError;

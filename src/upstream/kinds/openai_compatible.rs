@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::openai::{CLIENT_HEADERS, PATHS, REPLY_HEADERS};
+use super::openai::{CLIENT_HEADERS, PATHS, REPLY_HEADERS, others_and};
 use crate::{
     dialect::DialectId,
     kernel::error::ErrorKind,
     upstream::{
-        kind::{AuthScheme, Envelope, Framing, PolicyClass, UpstreamKind, Version},
+        kind::{AuthScheme, Envelope, Framing, Operation, Paths, PolicyClass, UpstreamKind, Version},
         limits::LimitParser,
         transport::HttpMode,
         verdict::{Failure, Fault},
@@ -17,12 +17,16 @@ use crate::{
 /// Any server with a Chat interface; where it is must be said.
 pub static OPENAI_COMPATIBLE: UpstreamKind = COMPATIBLE;
 
+/// What such servers may offer beside answers: OpenAI's own (its files, batches and realtime are not copied by many), and
+/// `/rerank` as vLLM, Together and others have it. One that lacks it answers 404, which harms neither key nor model.
+const OTHERS: &[(Operation, &str)] = &others_and((Operation::Rerank, "/rerank"));
+
 const COMPATIBLE: UpstreamKind = UpstreamKind {
     name: "openai-compatible",
     provider: "openai_compatible",
     default_base_url: None,
     version: Version::IfBare("/v1"),
-    paths: PATHS,
+    paths: Paths { others: OTHERS, ..PATHS },
     dialect: |_| DialectId::OpenaiChat,
     envelope: Envelope::Plain,
     framing: Framing::Sse,

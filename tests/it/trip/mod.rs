@@ -7,13 +7,16 @@ mod credentials;
 mod leaving;
 mod ledger;
 mod losses;
+mod must_stream;
 mod patience;
 mod restarts;
 mod routes;
 mod smoke;
+mod state;
 mod streams;
 mod translated;
 mod verbatim;
+mod wire;
 
 /// A short question in Chat to `model`.
 fn chat(model: &str) -> String {
