@@ -251,7 +251,7 @@ fn realtime(request: &HttpRequest, payload: Payload, stage: &Stage) -> HttpRespo
     }
     let seq = stage.next_seq();
     let mut entry = entry(request, vendor, seq, &credential);
-    entry.model = query(request.query_string()).get("model").copied().unwrap_or_default().to_owned();
+    query(request.query_string()).get("model").copied().unwrap_or_default().clone_into(&mut entry.model);
     entry.streamed = true;
     entry.status = 101;
     let model = entry.model.clone();

@@ -36,7 +36,7 @@ pub(super) struct Inference<'a> {
     vertex: bool,
 }
 
-impl<'a> Inference<'a> {
+impl Inference<'_> {
     fn of(dialect: Dialect, task: Task) -> Self {
         Self { dialect, task, model: Cow::Borrowed(""), stream: false, array: false, vertex: false }
     }

@@ -20,6 +20,7 @@ use serde_json::Value;
 /// What the simulator plays.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the file")]
 pub struct Scenario {
     /// Refuse what the vendor refuses: unknown fields, wrong types, broken conversations.
     pub strict: bool,

@@ -21,7 +21,7 @@ pub(super) fn batches(errand: &Errand<'_>, rest: &str) -> Result<Done, Complaint
     let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
     match (errand.method, id, what) {
         ("POST", "", _) => create(errand),
-        ("GET", "", _) => Ok(Done::json(&listed(errand.shelf.things().batches.clone()), None)),
+        ("GET", "", _) => Ok(Done::json(&listed(&errand.shelf.things().batches), None)),
         ("GET", id, "") | ("POST", id, "cancel") => {
             let mut things = errand.shelf.things();
             let found = things.batches.iter_mut().find(|it| it["id"] == id);
@@ -58,7 +58,7 @@ fn create(errand: &Errand<'_>) -> Result<Done, Complaint> {
         count += 1;
     }
     let file = errand.shelf.put(
-        format!("file-{}o", errand.serial),
+        &format!("file-{}o", errand.serial),
         "output.jsonl",
         "batch_output",
         Bytes::from(output),

@@ -43,7 +43,7 @@ pub(super) fn generated(errand: &Errand<'_>, source: Option<&str>) -> Result<Don
     let ask = errand.ask;
     match source {
         None => {
-            require(errand.body["prompt"].is_string(), "prompt", "Missing required parameter: 'prompt'.")?
+            require(errand.body["prompt"].is_string(), "prompt", "Missing required parameter: 'prompt'.")?;
         }
         Some(field) => {
             let sent = errand.files.iter().any(|it| it.field.trim_end_matches("[]") == field);

@@ -35,7 +35,7 @@ impl Shelf {
     }
 
     /// Keeps a file and tells of it.
-    pub(super) fn put(&self, id: String, name: &str, purpose: &str, content: Bytes) -> Value {
+    pub(super) fn put(&self, id: &str, name: &str, purpose: &str, content: Bytes) -> Value {
         let file = json!({"id": id, "object": "file", "bytes": content.len(), "created_at": CREATED,
             "filename": name, "purpose": purpose, "status": "processed", "expires_at": null});
         self.things().files.push((file.clone(), content));
@@ -44,7 +44,7 @@ impl Shelf {
 }
 
 /// A list as OpenAI tells it.
-pub(super) fn listed(data: Vec<Value>) -> Value {
+pub(super) fn listed(data: &[Value]) -> Value {
     let (first, last) = (data.first().map(|it| it["id"].clone()), data.last().map(|it| it["id"].clone()));
     json!({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": false})
 }
@@ -64,12 +64,12 @@ pub(super) fn files(errand: &Errand<'_>, rest: &str) -> Result<Done, Complaint> 
             let Some(file) = file else { return Ok(no_such_method()) };
             let purpose = errand.body["purpose"].as_str().unwrap_or_default();
             let kept =
-                shelf.put(format!("file-{}", errand.serial), &file.name, purpose, file.content.clone());
+                shelf.put(&format!("file-{}", errand.serial), &file.name, purpose, file.content.clone());
             Ok(Done::json(&kept, None))
         }
         ("GET", "", _) => {
-            let data = shelf.things().files.iter().map(|(it, _)| it.clone()).collect();
-            Ok(Done::json(&listed(data), None))
+            let data: Vec<Value> = shelf.things().files.iter().map(|(it, _)| it.clone()).collect();
+            Ok(Done::json(&listed(&data), None))
         }
         ("GET", id, "") => {
             let found = shelf.things().files.iter().find(|(it, _)| it["id"] == id).map(|(it, _)| it.clone());
