@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod collect;
 pub mod count;
 pub mod fields;
+mod foreign;
 pub mod framing;
 pub mod gemini;
 pub mod json;
