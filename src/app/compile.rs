@@ -14,7 +14,7 @@ use crate::{
         models::Strategy as ConfiguredStrategy, upstreams,
     },
     credential::{Credential, PoolConfig, Strategy, store::StoredCredential},
-    pipeline::{Bounds, Pipeline},
+    pipeline::{Bounds, MediaBounds, Pipeline},
     routing::{Alias, ListedModel, ModelList, RouteConfig, RouteTable, UpstreamRoutes},
     upstream::{
         AuthScheme, InvalidPlace, Packing, Place, Streaming, Upstream, UpstreamKind, UpstreamSpec, kinds,
@@ -148,6 +148,13 @@ fn bounds(config: &Config) -> Bounds {
         max_wait: config.routing.retry.max_wait.0,
         keep_alive: config.server.keep_alive.0,
         losses: declared::policy(config.routing.losses),
+        media: MediaBounds {
+            fetch: config.media.fetch,
+            max_size: usize::try_from(config.media.max_size.0).unwrap_or(usize::MAX),
+            max_count: config.media.max_count.into(),
+            timeout: config.media.timeout.0,
+            allow_private: config.media.allow_private,
+        },
         ..Bounds::default()
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use super::{
     Inbound, Pipeline, Reply, ReplyBody, Trail, error,
     lane::{Lane, Spoken},
+    media,
     question::Question,
     relay::Relay,
     travel::{self, Thoughts},
@@ -82,7 +83,7 @@ impl Pipeline {
         thoughts: Thoughts,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
-        let asks_stream = upstream.asks_stream(question.stream);
+        let asks_stream = upstream.asks_stream(question.stream) && !question.compacts;
         let spoken = self.speak(inbound, question, upstream, target, &lease, thoughts, asks_stream).await?;
         trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
         let shown = match self.tokens.present(upstream, lease.credential()).await {
@@ -93,7 +94,7 @@ impl Pipeline {
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
-                operation: if asks_stream { Operation::Stream } else { Operation::Generate },
+                operation: question.operation(asks_stream),
                 model: &target.model,
                 streaming: asks_stream,
                 body: spoken.body,
@@ -198,6 +199,11 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        if dialect != DialectId::OpenaiResponses
+            && let Some(error) = &question.openai_only
+        {
+            return Err(Failed::here(error.clone(), Next::NextTarget));
+        }
         window::check(question, &target.model, &abilities)
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.
@@ -216,6 +222,12 @@ impl Pipeline {
         let (mut request, losses) = self.opened(inbound, request, &origin, thoughts);
         if !is_same_form {
             request.to_mut().stream.enabled = asks_stream;
+        }
+        if !abilities.media_urls {
+            let brought = media::brought(&request, &*self.transport, &self.bounds.media);
+            if let Cow::Owned(brought) = brought.await.map_err(|it| Failed::here(it, Next::NextTarget))? {
+                request = Cow::Owned(brought);
+            }
         }
         let mut encoded = dialect
             .client()
