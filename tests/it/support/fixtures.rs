@@ -7,12 +7,10 @@ use serde_json::Value;
 
 pub(crate) const DIALECTS: [DialectId; 3] =
     [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::Gemini];
-/// The dialects whose requests are read and written.
-pub(crate) const ASKED: [DialectId; 3] = DIALECTS;
 
-/// The dialects whose requests are held to the laws of requests that name their model in the body.
-pub(crate) const ASKED: [DialectId; 3] =
-    [DialectId::OpenaiChat, DialectId::OpenaiResponses, DialectId::AnthropicMessages];
+/// The dialects whose requests are read and written.
+pub(crate) const ASKED: [DialectId; 4] =
+    [DialectId::OpenaiChat, DialectId::OpenaiResponses, DialectId::AnthropicMessages, DialectId::Gemini];
 
 /// One file.
 pub(crate) struct Fixture {
