@@ -161,7 +161,7 @@ fn a_request_comes_back_as_it_was() {
 #[test]
 fn a_request_loses_nothing_in_silence() {
     for fixture in fixtures::all("requests") {
-        for target in fixtures::ASKED {
+        for target in fixtures::DIALECTS {
             let vanished = vanished(fixture.dialect, target, &fixture.json());
             assert!(vanished.is_empty(), "{} to {}: {vanished:#?}", fixture.title(), target.name());
         }
@@ -199,7 +199,7 @@ fn ec_197_redacted_thinking_goes_to_nobody_else() {
 fn ec_112_the_order_of_tools_is_kept() {
     for fixture in fixtures::all("requests") {
         let source = fixture.dialect.server().decode_request(&fixture.bytes).unwrap();
-        for target in fixtures::ASKED {
+        for target in fixtures::DIALECTS {
             let Ok(encoded) = encode(fixture.dialect, target, &fixture.json()) else { continue };
             let told = target.server().decode_request(&encoded.body).unwrap();
             let names = |tools: &[dragoman::dialect::canonical::Tool]| {
@@ -219,7 +219,7 @@ fn ec_112_the_order_of_tools_is_kept() {
 
 #[test]
 fn ec_184_a_request_for_another_upstream_is_made_anew() {
-    let source = fixtures::ASKED;
+    let source = fixtures::DIALECTS;
     for fixture in fixtures::all("requests") {
         let request = fixture.dialect.server().decode_request(&fixture.bytes).unwrap();
         let kept = request.clone();
