@@ -20,7 +20,7 @@ use super::{
     door::{Door, Entry},
     health,
     patience::{self, Asked, Overdue, Waited},
-    presented,
+    presented, responses, websocket,
 };
 use crate::{
     dialect::DialectId,
@@ -51,6 +51,9 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<D
         let message = format!("there is no `{}`", shortened(request.path()));
         return refuse(dialect, id, &GatewayError::new(ErrorKind::NotFound, message), &Trail::default());
     };
+    if entry.door == Door::Generate(DialectId::OpenaiResponses) && websocket::is_asked(&request) {
+        return websocket::open(&request, payload, doors.into_inner(), entry, id);
+    }
     if !entry.methods().contains(&request.method().as_str()) {
         let message = format!("`{}` takes {} only", shortened(request.path()), entry.methods()[0]);
         let mut response =
@@ -108,6 +111,12 @@ async fn exchange(
             let error = GatewayError::new(ErrorKind::UnknownModel, message);
             return refuse(dialect, id, &error, &Trail::default());
         }
+        Door::Stored(response, what) => {
+            return match responses::answer(&pipeline, &scope, request, response, *what).await {
+                Ok(body) => json(StatusCode::OK, body, id),
+                Err(error) => refuse(dialect, id, &error, &Trail::default()),
+            };
+        }
         _ => {}
     }
     let body = match read(request, payload, doors).await {
@@ -124,6 +133,7 @@ async fn exchange(
     let packing = doors.manner.pack_whole.then(|| Packing::accepted(request)).flatten();
     let result = match entry.door {
         Door::Count(_) => pipeline.count(inbound).await,
+        Door::Compact => pipeline.compact(inbound).await,
         _ if doors.manner.is_patient() => pipeline.run(inbound).await,
         _ => {
             let asked =
@@ -162,7 +172,7 @@ struct Pack {
 }
 
 /// Lets a caller in, before anything of the body is read.
-fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayError> {
+pub(super) fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayError> {
     let key = presented::key(request.headers(), request.query_string());
     let source = request.peer_addr().map(|it| it.ip());
     doors.keys.authenticate(&doors.hasher, key.as_deref(), source, doors.clock.now()).map_err(|it| {
@@ -183,7 +193,7 @@ fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayErr
 }
 
 /// What the client wants done about losses, if it says.
-fn losses(request: &HttpRequest) -> Result<Option<LossPolicy>, GatewayError> {
+pub(super) fn losses(request: &HttpRequest) -> Result<Option<LossPolicy>, GatewayError> {
     let Some(word) = text_header(request, TRANSLATION) else { return Ok(None) };
     LossPolicy::parse(&word).map(Some).ok_or_else(|| {
         let word = shortened(&word);
@@ -343,7 +353,7 @@ fn packed_bytes_of(
 }
 
 /// Says an error in the client's dialect.
-fn refuse(dialect: DialectId, id: RequestId, error: &GatewayError, trail: &Trail) -> HttpResponse {
+pub(super) fn refuse(dialect: DialectId, id: RequestId, error: &GatewayError, trail: &Trail) -> HttpResponse {
     let (code, body) = dialect.server().encode_error(error, id);
     let mut builder = HttpResponse::build(status(code));
     if let Some(after) = error.retry_after {
@@ -426,12 +436,12 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|it| !it.is_control()).take(100).collect()
 }
 
-fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
+pub(super) fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
     request.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// The client's headers as the pipeline knows them; credentials of the client stay at the door.
-fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
+pub(super) fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
     let mut plain = http::HeaderMap::with_capacity(request.headers().len());
     for (name, value) in request.headers() {
         if matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie") {

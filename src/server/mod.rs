@@ -7,6 +7,8 @@ pub mod inference;
 pub mod openapi;
 mod patience;
 pub mod presented;
+mod responses;
+mod websocket;
 
 use std::{
     net::{SocketAddr, TcpListener},

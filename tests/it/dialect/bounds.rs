@@ -75,7 +75,7 @@ fn pointers(at: &str, value: &Value, found: &mut Vec<String>) {
 fn try_request(dialect: DialectId, body: &[u8]) {
     let Ok(request) = dialect.server().decode_request(body) else { return };
     let model = UpstreamModel::parse("m").unwrap();
-    for client in fixtures::ASKED.map(DialectId::client) {
+    for client in fixtures::DIALECTS.map(DialectId::client) {
         if let Ok(encoded) = client.encode_request(&request, &model, &Abilities::default()) {
             assert!(serde_json::from_slice::<Value>(&encoded.body).is_ok());
         }
@@ -104,7 +104,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived_as_a_request_and_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for dialect in fixtures::ASKED {
+        for dialect in fixtures::DIALECTS {
             try_request(dialect, &bytes);
         }
         for dialect in fixtures::DIALECTS {
@@ -189,7 +189,7 @@ fn with_text(dialect: DialectId, content: &str) -> String {
 
 #[test]
 fn ec_190_bombs_are_refused() {
-    for dialect in fixtures::ASKED {
+    for dialect in fixtures::DIALECTS {
         let depth = with_turns(dialect, &"[".repeat(100_000));
         assert!(dialect.server().decode_request(depth.as_bytes()).is_err());
         let number = with_turns(dialect, &format!("1{}", "0".repeat(10_000)));
@@ -199,7 +199,7 @@ fn ec_190_bombs_are_refused() {
 
 #[test]
 fn ec_117_lone_surrogates_are_no_error() {
-    for dialect in fixtures::ASKED {
+    for dialect in fixtures::DIALECTS {
         let body = with_text(dialect, r#""content":"a\ud83d""#);
         let request = dialect.server().decode_request(body.as_bytes()).unwrap();
         assert_eq!(request.conversation.turns[0].parts[0].as_text(), Some("a\u{FFFD}"));
@@ -208,7 +208,7 @@ fn ec_117_lone_surrogates_are_no_error() {
 
 #[test]
 fn ec_144_of_duplicate_keys_the_last_is_told() {
-    for dialect in fixtures::ASKED {
+    for dialect in fixtures::DIALECTS {
         let body = with_text(dialect, r#""content":"x","content":"y""#);
         let request = dialect.server().decode_request(body.as_bytes()).unwrap();
         assert_eq!(request.model.as_str(), "b");

@@ -2,6 +2,7 @@
 
 mod admission;
 mod compression;
+mod conversations;
 mod counting;
 mod credentials;
 mod leaving;
@@ -16,6 +17,7 @@ mod state;
 mod streams;
 mod translated;
 mod verbatim;
+mod websocket;
 mod wire;
 
 /// A short question in Chat to `model`.
