@@ -175,7 +175,9 @@ async fn ec_043_a_responses_client_carries_claude_s_thoughts() {
 
 #[tokio::test]
 async fn ec_042_a_messages_client_carries_encrypted_reasoning() {
-    let config = format!("{BOTH}{NATIVE}\nabilities: [{{ model: sim-r, thinking: effort, efforts: [low, medium, high] }}]\n");
+    let config = format!(
+        "{BOTH}{NATIVE}\nabilities: [{{ model: sim-r, thinking: effort, efforts: [low, medium, high] }}]\n"
+    );
     let gateway = TestGateway::start(&config, "").await;
     for stream in [false, true] {
         let mut body = json!({
