@@ -3,7 +3,7 @@
 use crate::{
     dialect::DialectId,
     upstream::{
-        kind::{AuthScheme, Envelope, Framing, Paths, PolicyClass, UpstreamKind, Version},
+        kind::{AuthScheme, Envelope, Framing, Operation, Paths, PolicyClass, UpstreamKind, Version},
         limits::LimitParser,
         transport::HttpMode,
         verdict::Fault,
@@ -46,11 +46,27 @@ pub static OPENAI: UpstreamKind = UpstreamKind {
     policy: PolicyClass::Official,
 };
 
+/// What OpenAI offers beside answers, from its API reference.
+pub(super) const OTHERS: &[(Operation, &str)] = &[
+    (Operation::Embeddings, "/embeddings"),
+    (Operation::Completions, "/completions"),
+    (Operation::ImageGeneration, "/images/generations"),
+    (Operation::ImageEdit, "/images/edits"),
+    (Operation::ImageVariation, "/images/variations"),
+    (Operation::Speech, "/audio/speech"),
+    (Operation::Transcription, "/audio/transcriptions"),
+    (Operation::SpeechTranslation, "/audio/translations"),
+    (Operation::Moderation, "/moderations"),
+    (Operation::Files, "/files"),
+    (Operation::Batches, "/batches"),
+    (Operation::Realtime, "/realtime"),
+];
+
 /// Chat Completions has no way to count tokens.
 pub(super) const PATHS: Paths = Paths {
     generate: "/chat/completions",
     stream: None,
     count_tokens: None,
     models: Some("/models"),
-    others: &[],
+    others: OTHERS,
 };

@@ -7,7 +7,7 @@ use crate::{
     dialect::DialectId,
     kernel::error::ErrorKind,
     upstream::{
-        kind::{AuthScheme, Envelope, Framing, PolicyClass, UpstreamKind, Version},
+        kind::{AuthScheme, Envelope, Framing, Operation, Paths, PolicyClass, UpstreamKind, Version},
         limits::LimitParser,
         transport::HttpMode,
         verdict::{Failure, Fault},
@@ -17,12 +17,24 @@ use crate::{
 /// Any server with a Chat interface; where it is must be said.
 pub static OPENAI_COMPATIBLE: UpstreamKind = COMPATIBLE;
 
+/// What such servers may offer beside answers: OpenAI's own (its files, batches and realtime are not copied by many), and
+/// `/rerank` as vLLM, Together and others have it. One that lacks it answers 404, which harms neither key nor model.
+const OTHERS: &[(Operation, &str)] = &{
+    let mut others = [(Operation::Rerank, "/rerank"); super::openai::OTHERS.len() + 1];
+    let mut index = 0;
+    while index < super::openai::OTHERS.len() {
+        others[index] = super::openai::OTHERS[index];
+        index += 1;
+    }
+    others
+};
+
 const COMPATIBLE: UpstreamKind = UpstreamKind {
     name: "openai-compatible",
     provider: "openai_compatible",
     default_base_url: None,
     version: Version::IfBare("/v1"),
-    paths: PATHS,
+    paths: Paths { others: OTHERS, ..PATHS },
     dialect: |_| DialectId::OpenaiChat,
     envelope: Envelope::Plain,
     framing: Framing::Sse,

@@ -78,6 +78,29 @@ fn every_kind_can_be_asked() {
 }
 
 #[test]
+fn operations_beside_answers_have_their_own_paths() {
+    let uri = |kind: &str, operation| {
+        prepare_with(&upstream(kind), SECRET, &HeaderMap::new(), &[], operation)
+            .map(|it| it.uri().to_string())
+    };
+    let rows = [
+        ("openai", Operation::Embeddings, "https://api.openai.com/v1/embeddings"),
+        ("openai", Operation::ImageEdit, "https://api.openai.com/v1/images/edits"),
+        ("openai", Operation::Transcription, "https://api.openai.com/v1/audio/transcriptions"),
+        ("openai", Operation::Realtime, "https://api.openai.com/v1/realtime"),
+        ("vllm", Operation::Rerank, "http://localhost:8000/v1/rerank"),
+        ("vllm", Operation::Moderation, "http://localhost:8000/v1/moderations"),
+        ("groq", Operation::Speech, "https://api.groq.com/openai/v1/audio/speech"),
+    ];
+    for (kind, operation, expected) in rows {
+        assert_eq!(uri(kind, operation).unwrap(), expected);
+    }
+    let none = PrepareError::NoOperation(Operation::Rerank);
+    assert_eq!(uri("openai", Operation::Rerank), Err(none));
+    assert_eq!(uri("anthropic", Operation::Rerank), Err(none));
+}
+
+#[test]
 fn a_server_of_ones_own_needs_no_key_and_a_hosted_one_does() {
     let without = |kind| prepare_with(&upstream(kind), "", &HeaderMap::new(), &[], Operation::Generate);
     assert_eq!(value(&without("ollama").unwrap(), "authorization"), None);
