@@ -7,9 +7,9 @@ use secrecy::ExposeSecret;
 
 use crate::{
     config::{Config, storage::Durability as ConfiguredDurability},
-    credential::CredentialPool,
+    credential::{CredentialPool, ObjectRepository},
     kernel::clock::{Clock, SystemClock},
-    storage::{Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlTenants, file::FileCredentials},
+    storage::{Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlObjects, SqlTenants, file::FileCredentials},
     telemetry::metrics,
     tenant::{KeyHasher, KeyTable, TenantRepository},
     upstream::transport::{HttpTransport, Transport},
@@ -22,6 +22,7 @@ pub struct Foundation {
     pub database: Database,
     pub tenants: Arc<dyn TenantRepository>,
     pub ledger: Arc<dyn Ledger>,
+    pub objects: Arc<dyn ObjectRepository>,
     pub keys: Arc<KeyTable>,
     pub hasher: KeyHasher,
     pub credentials: Arc<FileCredentials>,
@@ -45,6 +46,7 @@ impl Foundation {
         Ok(Self {
             tenants: Arc::new(SqlTenants::new(database.clone())),
             ledger: Arc::new(SqlLedger::new(database.clone())),
+            objects: Arc::new(SqlObjects::new(database.clone())),
             keys: Arc::new(KeyTable::new()),
             hasher,
             credentials,

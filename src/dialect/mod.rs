@@ -7,6 +7,7 @@ pub mod anthropic_messages;
 pub mod canonical;
 pub mod collect;
 pub mod count;
+pub mod embedding;
 pub mod fields;
 pub mod framing;
 pub mod gemini;

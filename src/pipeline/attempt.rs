@@ -42,7 +42,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    fn here(error: GatewayError, next: Next) -> Self {
+    pub(super) fn here(error: GatewayError, next: Next) -> Self {
         Self { error, next }
     }
 }

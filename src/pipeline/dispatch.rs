@@ -3,8 +3,9 @@
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Inbound, Pipeline, Refusal, Reply, Trail, error, question::Question};
+use super::{Inbound, Pipeline, Refusal, Reply, Trail, attempt::Failed, error, question::Question};
 use crate::{
+    credential::Lease,
     kernel::{
         error::{ErrorKind, GatewayError},
         id::CredentialId,
@@ -30,6 +31,14 @@ impl Tries {
     }
 }
 
+/// One try that is to be made.
+pub(super) struct Try<'a> {
+    pub upstream: &'a Upstream,
+    pub target: &'a Target,
+    pub lease: Lease,
+    pub trail: &'a mut Trail,
+}
+
 impl Pipeline {
     /// Tries the route's targets in order, and of each target the credentials, before the first byte goes to the client.
     pub(super) async fn dispatch(
@@ -38,10 +47,23 @@ impl Pipeline {
         question: &Question,
         route: &Route,
     ) -> Result<Reply, Refusal> {
+        let attempt = async |it: Try<'_>| {
+            self.attempt(inbound, question, it.upstream, it.target, it.lease, it.trail).await
+        };
+        self.try_each(inbound, route.targets(), attempt).await
+    }
+
+    /// Tries targets in order with what `attempt` does.
+    pub(super) async fn try_each<'a, T>(
+        &self,
+        inbound: &Inbound,
+        targets: impl Iterator<Item = &'a Target>,
+        attempt: impl AsyncFn(Try<'_>) -> Result<T, Failed>,
+    ) -> Result<T, Refusal> {
         let mut tries = Tries { began: Instant::now(), trail: Trail::default(), worst: None };
-        for target in route.targets() {
+        for target in targets {
             let Some(upstream) = self.upstreams.get(&target.upstream) else { continue };
-            match self.try_target(inbound, question, upstream, target, &mut tries).await {
+            match self.try_target(inbound, upstream, target, &attempt, &mut tries).await {
                 Ok(Some(reply)) => return Ok(reply),
                 Ok(None) => {}
                 Err(Enough) => break,
@@ -54,14 +76,14 @@ impl Pipeline {
     }
 
     /// Tries a target with one credential after another. `None`: the next target may do better.
-    async fn try_target(
+    async fn try_target<T>(
         &self,
         inbound: &Inbound,
-        question: &Question,
         upstream: &Upstream,
         target: &Target,
+        attempt: &impl AsyncFn(Try<'_>) -> Result<T, Failed>,
         tries: &mut Tries,
-    ) -> Result<Option<Reply>, Enough> {
+    ) -> Result<Option<T>, Enough> {
         let session = session(inbound);
         let mut tried: Vec<CredentialId> = Vec::new();
         loop {
@@ -88,7 +110,7 @@ impl Pipeline {
                 { names::CREDENTIAL_ID } = %lease.credential().id,
                 { names::REQUEST_MODEL } = target.model.as_str()
             );
-            let attempt = self.attempt(inbound, question, upstream, target, lease, &mut tries.trail);
+            let attempt = attempt(Try { upstream, target, lease, trail: &mut tries.trail });
             match attempt.instrument(span).await {
                 Ok(reply) => return Ok(Some(reply)),
                 Err(failed) => {

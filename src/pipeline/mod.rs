@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+pub mod forward;
 pub mod lane;
 pub mod question;
 pub mod relay;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{AbilityTable, UpstreamName},
-    credential::CredentialPool,
+    credential::{CredentialPool, ObjectRepository},
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
@@ -25,6 +26,7 @@ use crate::{
     usage::Accounts,
 };
 
+pub use forward::{Deed, Passage, Upload};
 pub use relay::Relay;
 
 use question::Question;
@@ -66,6 +68,8 @@ pub struct Reply {
 pub enum ReplyBody {
     Whole(Bytes),
     Stream(Box<Relay>),
+    /// Of another kind than JSON or a conversation's events; its type is among the headers.
+    Passage(Box<Passage>),
 }
 
 /// An exchange that nobody answered.
@@ -106,6 +110,8 @@ pub struct Bounds {
     pub max_answer: usize,
     /// The largest event of a stream, in bytes.
     pub max_frame: usize,
+    /// What is held of an upload until its model is known, in bytes.
+    pub max_held: usize,
 }
 
 impl Default for Bounds {
@@ -117,6 +123,7 @@ impl Default for Bounds {
             commit_after: Duration::from_secs(5),
             max_answer: 64 << 20,
             max_frame: 32 << 20,
+            max_held: 32 << 20,
         }
     }
 }
@@ -129,6 +136,8 @@ pub struct Pipeline {
     pub unlisted: Vec<UpstreamName>,
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
+    /// What tenants keep at upstreams.
+    pub objects: Arc<dyn ObjectRepository>,
     pub transport: Arc<dyn Transport>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,

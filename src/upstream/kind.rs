@@ -66,7 +66,10 @@ pub enum Operation {
     Models,
     /// Responses: a conversation made short.
     Compact,
+    /// Vectors of many texts.
     Embeddings,
+    /// Gemini: the vector of one.
+    EmbedContent,
     /// The legacy text completions.
     Completions,
     ImageGeneration,
@@ -91,7 +94,7 @@ impl Operation {
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
             Self::Compact => "compact",
-            Self::Embeddings => "embeddings",
+            Self::Embeddings | Self::EmbedContent => "embeddings",
             Self::Completions => "completions",
             Self::ImageGeneration => "image_generation",
             Self::ImageEdit => "image_edit",

@@ -4,6 +4,7 @@
 
 pub mod discovery;
 mod endpoint;
+pub mod errand;
 mod headers;
 mod judge;
 pub mod kind;
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub use endpoint::InvalidBaseUrl;
+pub use errand::Errand;
 pub use judge::Tried;
 pub use kind::{AuthScheme, Operation, PolicyClass, UpstreamKind};
 pub use verdict::{Failure, Fault, Next, Verdict};
@@ -120,6 +122,8 @@ pub enum PrepareError {
     UnprintableSecret,
     #[error("the model's name does not fit into an address")]
     Address,
+    #[error("the type of the body has characters that no header may have")]
+    ContentType,
 }
 
 impl Upstream {

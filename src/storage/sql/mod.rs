@@ -1,9 +1,11 @@
 //! The ports, kept in SQL: statements and rows.
 
 pub mod ledger;
+pub mod objects;
 pub mod tenants;
 
 pub use ledger::SqlLedger;
+pub use objects::SqlObjects;
 pub use tenants::SqlTenants;
 
 use crate::tenant::RepositoryError;
