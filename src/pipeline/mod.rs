@@ -26,6 +26,7 @@ use crate::{
     usage::Accounts,
 };
 
+pub use crate::{credential::Shelf, upstream::Operation};
 pub use forward::{Deed, Passage, Upload};
 pub use relay::Relay;
 

@@ -15,9 +15,9 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{
-    Doors, InFlight,
+    Doors, InFlight, around,
     door::{Door, Entry},
-    health, presented,
+    health, presented, realtime,
 };
 use crate::{
     dialect::DialectId,
@@ -25,7 +25,7 @@ use crate::{
         error::{ErrorKind, GatewayError},
         id::RequestId,
     },
-    pipeline::{Inbound, Refusal, Relay, Reply, ReplyBody, Trail},
+    pipeline::{Inbound, Passage, Refusal, Relay, Reply, ReplyBody, Trail, forward::BrokenOff},
     telemetry::{metrics, names},
     tenant::{AuthError, TenantScope},
 };
@@ -103,6 +103,12 @@ async fn exchange(
             let error = GatewayError::new(ErrorKind::UnknownModel, message);
             return refuse(dialect, id, &error, &Trail::default());
         }
+        Door::Forward(_) | Door::Objects(..) => {
+            return around::answer(request, payload, doors, entry, (id, dialect), scope, guard).await;
+        }
+        Door::Realtime => {
+            return realtime::answer(request, payload, doors, entry, (id, dialect), scope, guard).await;
+        }
         _ => {}
     }
     let body = match read(request, payload, doors).await {
@@ -144,7 +150,7 @@ fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayErr
 }
 
 /// Reads the body within its bounds of size and time.
-async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Result<Bytes, GatewayError> {
+pub(super) async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Result<Bytes, GatewayError> {
     let too_large = || {
         let message = format!("the body is larger than {} bytes", doors.body_limit);
         GatewayError::new(ErrorKind::TooLarge, message)
@@ -196,7 +202,7 @@ async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Res
 }
 
 /// Gives the answer to the client.
-fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
+pub(super) fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
     let mut builder = HttpResponse::build(status(reply.status));
     for (name, value) in &reply.headers {
         builder.append_header((name.as_str(), value.as_bytes()));
@@ -220,7 +226,30 @@ fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header(("x-accel-buffering", "no"))
             .streaming(bytes_of(relay, guard)),
+        ReplyBody::Passage(passage) => {
+            let length = passage.length();
+            let is_events = reply.headers.get("content-type").is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
+            if is_events {
+                builder.insert_header((CACHE_CONTROL, "no-cache")).insert_header(("x-accel-buffering", "no"));
+            }
+            let pieces = pieces_of_passage(passage, guard);
+            match length {
+                Some(length) => builder.body(SizedStream::new(length, pieces)),
+                None => builder.streaming(pieces),
+            }
+        }
     }
+}
+
+/// A passage as a body: what breaks off there, breaks off here.
+fn pieces_of_passage(
+    passage: Box<Passage>,
+    guard: InFlight,
+) -> impl futures::Stream<Item = Result<Bytes, BrokenOff>> {
+    stream::unfold((passage, guard), |(mut passage, guard)| async move {
+        let piece = passage.next().await?;
+        Some((piece, (passage, guard)))
+    })
 }
 
 /// A large answer in pieces: it counts as under way until the last of them is taken to be written.
@@ -246,7 +275,7 @@ fn bytes_of(
 }
 
 /// Says an error in the client's dialect.
-fn refuse(dialect: DialectId, id: RequestId, error: &GatewayError, trail: &Trail) -> HttpResponse {
+pub(super) fn refuse(dialect: DialectId, id: RequestId, error: &GatewayError, trail: &Trail) -> HttpResponse {
     let (code, body) = dialect.server().encode_error(error, id);
     let mut builder = HttpResponse::build(status(code));
     if let Some(after) = error.retry_after {
@@ -276,6 +305,15 @@ fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail
     }
     if !trail.losses.is_empty() {
         builder.insert_header(("x-dragoman-translation", translation(trail)));
+    }
+}
+
+/// Puts the same on an answer that is made elsewhere.
+pub(super) fn say_trail(response: &mut HttpResponse, id: RequestId, trail: &Trail) {
+    let mut builder = HttpResponse::build(response.status());
+    trail_headers(&mut builder, id, trail);
+    for (name, value) in builder.finish().headers() {
+        response.headers_mut().insert(name.clone(), value.clone());
     }
 }
 
@@ -329,15 +367,15 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|it| !it.is_control()).take(100).collect()
 }
 
-fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
+pub(super) fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
     request.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// The client's headers as the pipeline knows them; credentials of the client stay at the door.
-fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
+pub(super) fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
     let mut plain = http::HeaderMap::with_capacity(request.headers().len());
     for (name, value) in request.headers() {
-        if matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie") {
+        if matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie" | "sec-websocket-protocol") {
             continue;
         }
         if let (Ok(name), Ok(value)) = (

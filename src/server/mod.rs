@@ -1,10 +1,13 @@
 //! The doors: the only place that knows actix. Paths, headers, bodies; then one call to the pipeline.
 
+mod around;
 pub mod door;
 pub mod health;
 pub mod inference;
 pub mod openapi;
 pub mod presented;
+mod realtime;
+mod upload;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -32,6 +35,8 @@ pub struct Doors {
     pub hasher: KeyHasher,
     pub clock: Arc<dyn Clock>,
     pub body_limit: usize,
+    /// The largest body that is passed on while it comes, in bytes.
+    pub upload_limit: u64,
     pub body_timeout: Duration,
     /// Renders `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,

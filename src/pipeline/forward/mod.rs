@@ -21,8 +21,10 @@ use tokio::time::timeout;
 
 pub use objects::Deed;
 pub use passage::{BrokenOff, Passage};
-pub use realtime::{Hearing, Line, Speaking};
+pub use realtime::{Hearing, Line, Speaking, beta_of_protocols};
 pub use upload::Upload;
+
+pub use crate::upstream::transport::websocket::{Farewell, Frame};
 
 use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, attempt::Failed, dispatch::Try, error};
 use crate::{
@@ -185,11 +187,11 @@ impl Pipeline {
         if is_error(&body) {
             return Err(voyage.answered_wrong(status, headers.clone(), body));
         }
-        self.whole(home, body, voyage)
+        self.settle_whole(home, body, voyage)
     }
 
     /// Settles an answer that is here.
-    fn whole(&self, home: Home<'_>, body: Bytes, mut voyage: Voyage<'_>) -> Result<ReplyBody, Failed> {
+    fn settle_whole(&self, home: Home<'_>, body: Bytes, mut voyage: Voyage<'_>) -> Result<ReplyBody, Failed> {
         let used = usage::of_reply(&body);
         let answered = scan::scan(&body).ok();
         let said = |name: &str| {

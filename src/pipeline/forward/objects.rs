@@ -84,7 +84,7 @@ impl Pipeline {
             }
         };
         let (upstream, credential) = (home.target.upstream.clone(), home.lease.credential().id);
-        let (mut reply, body) = self.ask(inbound, shelf, &home_order(&home, Method::POST), home, load).await?;
+        let (mut reply, body) = self.ask_home(inbound, shelf, &home_order(&home, Method::POST), home, load).await?;
         let Some(id) = text(&body, "id") else {
             let message = "the upstream did not say which id it gave";
             return Err(GatewayError::new(ErrorKind::UpstreamFailed, message).into());
@@ -125,7 +125,7 @@ impl Pipeline {
             return self.ask_for_content(inbound, shelf, &order, home).await;
         }
         let load = if method == Method::POST { Load::Json(Bytes::from_static(b"{}")) } else { Load::None };
-        let (mut reply, body) = self.ask(inbound, shelf, &order, home, load).await?;
+        let (mut reply, body) = self.ask_home(inbound, shelf, &order, home, load).await?;
         if method == Method::DELETE {
             self.objects.forget(&inbound.scope, &object).await.map_err(|it| no_memory(&it))?;
         } else if shelf == Shelf::Batches {
@@ -233,7 +233,7 @@ impl Pipeline {
     }
 
     /// Asks for JSON.
-    async fn ask(
+    async fn ask_home(
         &self,
         inbound: &Inbound,
         shelf: Shelf,

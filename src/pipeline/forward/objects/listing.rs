@@ -73,7 +73,7 @@ impl Pipeline {
             asked.query.extend(after.take().map(|it| ("after".to_owned(), it)));
             asked.query.extend(wanted.purpose.clone().map(|it| ("purpose".to_owned(), it)));
             attempts += 1;
-            let (_, body) = self.ask(inbound, shelf, &asked, home, Load::None).await?;
+            let (_, body) = self.ask_home(inbound, shelf, &asked, home, Load::None).await?;
             let page: Value = serde_json::from_slice(&body).unwrap_or_default();
             let Some(data) = page.get("data").and_then(Value::as_array) else {
                 let message = "the upstream's list cannot be read";
