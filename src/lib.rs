@@ -7,7 +7,7 @@
 //! - 4 `server`: the doors, the only one that knows actix
 //! - 3 `pipeline`: the trip
 //! - 2 `upstream`, `storage`, `telemetry`: the outside
-//! - 1 `tenant`, `operator`, `catalog`, `dialect`, `routing`, `credential`, `usage`: nouns and rules
+//! - 1 `tenant`, `operator`, `catalog`, `dialect`, `session`, `routing`, `credential`, `usage`: nouns and rules
 //! - 0 `kernel`: ids, time, money, errors
 //!
 //! Beside them stand `config` (read by floor 5 only) and `simulator` (imports nothing of ours).
@@ -23,6 +23,7 @@ pub mod operator;
 pub mod pipeline;
 pub mod routing;
 pub mod server;
+pub mod session;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod storage;

@@ -37,6 +37,7 @@ pub struct Compiled {
     abilities: AbilityTable,
     pool: Vec<PoolConfig>,
     bounds: Bounds,
+    responses: config::responses::Responses,
 }
 
 /// Loads a configuration and reports every fault of it at once, those that only compiling finds too.
@@ -85,7 +86,8 @@ pub fn compile(
         Ok(routes) if faults.is_empty() => {
             let unlisted = config.upstreams.iter().filter(|it| it.models.is_none());
             let unlisted = unlisted.map(|it| UpstreamName::new(&it.name)).collect();
-            Ok(Compiled { routes, upstreams, unlisted, abilities, pool, bounds: bounds(config) })
+            let responses = config.responses.clone();
+            Ok(Compiled { routes, upstreams, unlisted, abilities, pool, bounds: bounds(config), responses })
         }
         Ok(_) => Err(faults),
         Err(found) => {
@@ -120,6 +122,7 @@ impl Compiled {
             transport: Arc::clone(&foundation.transport),
             accounts: Arc::clone(&standing.accounts),
             clock: Arc::clone(&foundation.clock),
+            memory: foundation.memory(&self.responses),
             bounds: self.bounds,
             stop: standing.stop.clone(),
         }
@@ -144,6 +147,7 @@ fn bounds(config: &Config) -> Bounds {
         max_wait: config.routing.retry.max_wait.0,
         keep_alive: config.server.keep_alive.0,
         max_held: usize::try_from(config.server.body_limit.0).unwrap_or(usize::MAX),
+        losses: declared::policy(config.routing.losses),
         ..Bounds::default()
     }
 }

@@ -5,10 +5,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     catalog::UpstreamName,
-    config::{Config, Fault, Secret, upstreams},
+    config::{Config, Fault, Secret, models::Losses, upstreams},
     credential::Credential,
     kernel::id::{CredentialId, TenantId, TenantKeyId},
-    tenant::{KeyHasher, PlainKey, Source, Tenant, TenantKey},
+    tenant::{KeyHasher, LossPolicy, PlainKey, Source, Tenant, TenantKey},
 };
 
 /// The tenant of `api-keys`.
@@ -23,16 +23,17 @@ pub fn tenants(
     let mut tenants = Vec::new();
     let mut keys = Vec::new();
     let mut faults = Vec::new();
-    let mut add = |tenant: &str, declared: Vec<(String, String, &Secret)>| {
+    let mut add = |tenant: &str, losses: Option<Losses>, declared: Vec<Declared<'_>>| {
         let id = TenantId::declared(tenant);
         tenants.push(Tenant {
             id,
             name: tenant.to_owned(),
             enabled: true,
             source: Source::File,
+            losses: losses.map(policy),
             created_at: now,
         });
-        for (path, name, secret) in declared {
+        for Declared { path, name, secret, losses } in declared {
             match plain(secret) {
                 Ok(plain) => keys.push(TenantKey {
                     id: TenantKeyId::declared(&format!("{tenant}/{name}")),
@@ -42,6 +43,7 @@ pub fn tenants(
                     name,
                     enabled: true,
                     source: Source::File,
+                    losses: losses.map(policy),
                     created_at: now,
                     expires_at: None,
                     last_used_at: None,
@@ -51,15 +53,42 @@ pub fn tenants(
         }
     };
     if !config.api_keys.is_empty() {
-        let named = |(index, secret)| (format!("api-keys[{index}]"), format!("key-{}", index + 1), secret);
-        add(DEFAULT_TENANT, config.api_keys.iter().enumerate().map(named).collect());
+        let named = |(index, secret)| Declared {
+            path: format!("api-keys[{index}]"),
+            name: format!("key-{}", index + 1),
+            secret,
+            losses: None,
+        };
+        add(DEFAULT_TENANT, None, config.api_keys.iter().enumerate().map(named).collect());
     }
     for (t, tenant) in config.tenants.iter().enumerate() {
         let path = |k| format!("tenants[{t}].keys[{k}].key");
-        let declared = tenant.keys.iter().enumerate().map(|(k, it)| (path(k), it.name.clone(), &it.key));
-        add(&tenant.name, declared.collect());
+        let declared = tenant.keys.iter().enumerate().map(|(k, it)| Declared {
+            path: path(k),
+            name: it.name.clone(),
+            secret: &it.key,
+            losses: it.losses,
+        });
+        add(&tenant.name, tenant.losses, declared.collect());
     }
     if faults.is_empty() { Ok((tenants, keys)) } else { Err(faults) }
+}
+
+/// A key of the file.
+struct Declared<'a> {
+    path: String,
+    name: String,
+    secret: &'a Secret,
+    losses: Option<Losses>,
+}
+
+/// The policy that a word of the file means.
+pub fn policy(losses: Losses) -> LossPolicy {
+    match losses {
+        Losses::Strict => LossPolicy::Strict,
+        Losses::Warn => LossPolicy::Warn,
+        Losses::Quiet => LossPolicy::Quiet,
+    }
 }
 
 fn plain(secret: &Secret) -> Result<PlainKey, String> {

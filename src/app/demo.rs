@@ -31,7 +31,12 @@ pub fn add(config: &mut Config, simulator: SocketAddr, key: &PlainKey) {
     ));
     config.tenants.push(tenants::Tenant {
         name: "demo".to_owned(),
-        keys: vec![tenants::TenantKey { name: "demo".to_owned(), key: Secret::from(key.reveal()) }],
+        losses: None,
+        keys: vec![tenants::TenantKey {
+            name: "demo".to_owned(),
+            key: Secret::from(key.reveal()),
+            losses: None,
+        }],
     });
 }
 

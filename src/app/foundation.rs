@@ -3,18 +3,29 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 
 use crate::{
-    config::{Config, storage::Durability as ConfiguredDurability},
+    config::{self, Config, storage::Durability as ConfiguredDurability},
     credential::{CredentialPool, ObjectRepository},
+    dialect::state::Envelope,
     kernel::clock::{Clock, SystemClock},
-    storage::{Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlObjects, SqlTenants, file::FileCredentials},
+    session::{CallMemory, Keeping, Memory, RecentCalls, ResponseStore},
+    storage::{
+        Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlObjects, SqlResponses, SqlTenants,
+        file::FileCredentials,
+    },
     telemetry::metrics,
     tenant::{KeyHasher, KeyTable, TenantRepository},
     upstream::transport::{HttpTransport, Transport},
     usage::{Accounts, Durability, Ledger, Limits, Spool, meter::four_bytes_a_token},
 };
+
+/// How long it is remembered what was thought before a tool call, for clients that cannot say it.
+const REMEMBER_CALLS: TimeDelta = TimeDelta::hours(6);
+/// The most that is remembered of such calls, in bytes.
+const MAX_CALLS: usize = 64 << 20;
 
 /// The parts of a running gateway that a reload keeps.
 pub struct Foundation {
@@ -28,6 +39,10 @@ pub struct Foundation {
     pub credentials: Arc<FileCredentials>,
     pub pool: Arc<CredentialPool>,
     pub transport: Arc<dyn Transport>,
+    /// Seals reasoning state into the histories of clients.
+    pub envelope: Envelope,
+    pub calls: Arc<dyn CallMemory>,
+    pub responses: Arc<dyn ResponseStore>,
 }
 
 impl Foundation {
@@ -39,10 +54,9 @@ impl Foundation {
         let database = open_database(config).await?;
         database.migrate().await.context("the database cannot be brought up to date")?;
         let hasher = KeyHasher::new(&sealing.derive("tenant-key"));
-        let credentials = Arc::new(FileCredentials::open(
-            &config.data_dir.join("credentials"),
-            Arc::new(Cipher::new(&sealing)),
-        )?);
+        let cipher = Arc::new(Cipher::new(&sealing));
+        let credentials =
+            Arc::new(FileCredentials::open(&config.data_dir.join("credentials"), Arc::clone(&cipher))?);
         Ok(Self {
             tenants: Arc::new(SqlTenants::new(database.clone())),
             ledger: Arc::new(SqlLedger::new(database.clone())),
@@ -52,6 +66,9 @@ impl Foundation {
             credentials,
             pool: CredentialPool::new(Arc::clone(&clock)),
             transport: Arc::new(HttpTransport::new(None)?),
+            envelope: Envelope::new(sealing.derive("state")),
+            calls: Arc::new(RecentCalls::new(Arc::clone(&clock), REMEMBER_CALLS, MAX_CALLS)),
+            responses: Arc::new(SqlResponses::new(database.clone(), cipher)),
             database,
             clock,
         })
@@ -73,6 +90,16 @@ impl Foundation {
         let accounts = Accounts::new(Arc::clone(&spool), Arc::clone(&self.clock), four_bytes_a_token)
             .observed_by(metrics::settled);
         Ok((spool, Arc::new(accounts)))
+    }
+
+    /// What conversations need, as the configuration has it.
+    pub fn memory(&self, config: &config::responses::Responses) -> Memory {
+        let responses = config.store.then(|| Keeping {
+            store: Arc::clone(&self.responses),
+            expiry: config.expiry.0,
+            max_size: usize::try_from(config.max_size.0).unwrap_or(usize::MAX),
+        });
+        Memory { envelope: self.envelope.clone(), calls: Arc::clone(&self.calls), responses }
     }
 
     /// Reads every key into the table that authentication reads.

@@ -20,11 +20,14 @@ use super::{
     foundation::Foundation,
 };
 use crate::{
-    config::{Config, Faults},
+    config::{
+        Config, Faults,
+        server::{Compression, Server},
+    },
     credential::{CredentialStatus, store::CredentialStore},
     operator::OperatorSecret,
     pipeline::Pipeline,
-    server::{self, Doors},
+    server::{self, Doors, Manner},
     telemetry::metrics::{self, Exporter},
     usage::{Spool, Writer},
     worker::Workers,
@@ -34,6 +37,8 @@ use crate::{
 const DISCOVER: Duration = Duration::from_mins(10);
 /// How often it is written down when keys were last used.
 const TOUCH: Duration = Duration::from_secs(30);
+/// How often stored answers that have expired are removed.
+const EXPIRE: Duration = Duration::from_mins(10);
 /// How long the database may take for a farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -84,6 +89,7 @@ impl Gateway {
             body_limit: usize::try_from(config.server.body_limit.0).unwrap_or(usize::MAX),
             upload_limit: config.server.upload_limit.0,
             body_timeout: config.server.body_timeout.0,
+            manner: manner(&config.server),
             metrics: render_metrics(&foundation, &spool, &in_flight, surroundings.prometheus),
             operator: surroundings.operator,
             spool: Arc::clone(&spool),
@@ -239,6 +245,11 @@ impl Gateway {
             let foundation = Arc::clone(&foundation);
             async move { foundation.touch_keys().await }
         });
+        let foundation = Arc::clone(&self.foundation);
+        self.workers.every("response expiry", EXPIRE, move || {
+            let foundation = Arc::clone(&foundation);
+            async move { foundation.remove_expired().await }
+        });
         let doors = Arc::clone(&self.doors);
         let discovered = Arc::clone(&self.discovered);
         let cancel = self.workers.token();
@@ -274,6 +285,17 @@ impl Foundation {
             && let Err(error) = self.tenants.touch_keys(&used).await
         {
             tracing::debug!(%error, "The last use of keys was not recorded");
+        }
+    }
+}
+
+impl Foundation {
+    /// Removes stored answers whose time is over: also while none are stored any more.
+    pub async fn remove_expired(&self) {
+        match self.responses.remove_expired(self.clock.now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "Stored responses have expired"),
+            Err(error) => tracing::warn!(%error, "Expired responses were not removed"),
         }
     }
 }
@@ -323,4 +345,15 @@ fn render_metrics(
 
 fn num_threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// How answers are given, as the configuration says.
+fn manner(server: &Server) -> Manner {
+    Manner {
+        nonstream_keep_alive: server.nonstream_keep_alive.map(|it| it.0),
+        stream_start_after: server.stream_start_after.map(|it| it.0),
+        keep_alive: server.keep_alive.0,
+        pack_whole: server.compression != Compression::None,
+        pack_streams: server.compression == Compression::All,
+    }
 }

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::{ConfigArgs, table::aligned};
 use crate::{
     app::Foundation,
-    tenant::{TenantKey, admin::TenantAdmin},
+    tenant::{LossPolicy, TenantKey, admin::TenantAdmin},
 };
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +21,13 @@ pub(super) enum TenantAction {
     Disable { name: String },
     /// Let a tenant in again.
     Enable { name: String },
+    /// Say what is done about what a translation of its requests cannot say.
+    Losses {
+        name: String,
+        /// `strict`, `warn`, `quiet`, or `inherit`: as the configuration says.
+        #[arg(value_parser = losses)]
+        policy: Inherited,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +46,15 @@ pub(super) enum KeyAction {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// Say what is done about what a translation of its requests cannot say.
+    Losses {
+        #[arg(long)]
+        tenant: String,
+        name: String,
+        /// `strict`, `warn`, `quiet`, or `inherit`: as the tenant.
+        #[arg(value_parser = losses)]
+        policy: Inherited,
+    },
     /// Disable a key for good.
     Revoke {
         #[arg(long)]
@@ -54,6 +70,24 @@ pub(super) enum KeyAction {
         #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
         grace: Duration,
     },
+}
+
+/// A policy, or none of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inherited(Option<LossPolicy>);
+
+impl Inherited {
+    fn name(self) -> &'static str {
+        self.0.map_or("inherit", LossPolicy::name)
+    }
+}
+
+fn losses(word: &str) -> Result<Inherited, String> {
+    match LossPolicy::parse(word) {
+        None if word == "inherit" => Ok(Inherited(None)),
+        None => Err("a policy is `strict`, `warn`, `quiet` or `inherit`".to_owned()),
+        policy => Ok(Inherited(policy)),
+    }
 }
 
 fn admin(foundation: &Foundation) -> TenantAdmin<'_> {
@@ -90,6 +124,10 @@ pub(super) async fn tenant(config: &ConfigArgs, action: TenantAction) -> anyhow:
             admin.set_tenant_enabled(&name, true).await?;
             println!("enabled tenant `{name}`");
         }
+        TenantAction::Losses { name, policy } => {
+            admin.set_tenant_losses(&name, policy.0).await?;
+            println!("losses of tenant `{name}`: {}", policy.name());
+        }
     }
     Ok(())
 }
@@ -118,6 +156,10 @@ pub(super) async fn key(config: &ConfigArgs, action: KeyAction) -> anyhow::Resul
         KeyAction::Revoke { tenant, name } => {
             admin.revoke_key(&tenant, &name).await?;
             println!("revoked key `{name}` of `{tenant}`");
+        }
+        KeyAction::Losses { tenant, name, policy } => {
+            admin.set_key_losses(&tenant, &name, policy.0).await?;
+            println!("losses of key `{name}` of `{tenant}`: {}", policy.name());
         }
         KeyAction::Rotate { tenant, name, grace } => {
             let overlap = chrono::TimeDelta::from_std(grace)?;

@@ -7,6 +7,7 @@ pub mod check;
 pub mod fault;
 pub mod load;
 pub mod models;
+pub mod responses;
 pub mod secret;
 pub mod server;
 pub mod storage;
@@ -39,6 +40,7 @@ pub struct Config {
     pub redis: storage::Redis,
     pub credential_store: storage::CredentialStoreKind,
     pub usage: storage::Usage,
+    pub responses: responses::Responses,
     /// Keys of the tenant `default`: all that a single user needs.
     pub api_keys: Vec<Secret>,
     pub tenants: Vec<tenants::Tenant>,
@@ -62,6 +64,7 @@ impl Default for Config {
             redis: storage::Redis::default(),
             credential_store: storage::CredentialStoreKind::default(),
             usage: storage::Usage::default(),
+            responses: responses::Responses::default(),
             api_keys: Vec::new(),
             tenants: Vec::new(),
             upstreams: Vec::new(),

@@ -29,6 +29,21 @@ pub struct Routing {
     pub model_fallback: BTreeMap<String, String>,
     /// Whether clients must write `prefix/model`.
     pub force_model_prefix: bool,
+    /// What is done about what a translation cannot say, unless a tenant, a key or a request says otherwise.
+    pub losses: Losses,
+}
+
+/// What is done about what a translation between dialects cannot say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Losses {
+    /// The request is refused if the model would be asked something else than the client meant.
+    Strict,
+    /// The client is told in the header `x-dragoman-translation`.
+    #[default]
+    Warn,
+    /// The client is told nothing.
+    Quiet,
 }
 
 /// Which of several ready credentials is used.

@@ -23,6 +23,28 @@ pub struct Server {
     pub body_timeout: Period,
     /// How long a silent stream waits before it is sent a sign of life.
     pub keep_alive: Period,
+    /// An answer that is not streamed and takes longer than this begins with white space, sent again and again, so that
+    /// nobody between drops the connection. Its status is then 200 whatever comes. Absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonstream_keep_alive: Option<Period>,
+    /// A stream that has nothing to show after this time begins with a sign of life; a failure is then told in it.
+    /// `0s`: at once. Absent: the status waits for the first content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_start_after: Option<Period>,
+    /// Which answers are compressed for clients that accept it.
+    pub compression: Compression,
+}
+
+/// Which answers are compressed for clients that accept it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    None,
+    /// Whole answers of 1 KiB and more.
+    #[default]
+    Whole,
+    /// Streams too, event by event: up to about half a megabyte of memory each.
+    All,
 }
 
 impl Default for Server {
@@ -34,6 +56,9 @@ impl Default for Server {
             upload_limit: Size::mib(512),
             body_timeout: Period::seconds(60),
             keep_alive: Period::seconds(15),
+            nonstream_keep_alive: None,
+            stream_start_after: None,
+            compression: Compression::default(),
         }
     }
 }

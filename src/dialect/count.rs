@@ -3,8 +3,9 @@
 //! An estimate that is too low makes a client go on until the upstream refuses its prompt; one that is too high makes it
 //! compact a little early. So every number here errs upwards.
 
-use super::canonical::{
-    ChatRequest, Media, MediaKind, MediaSource, OutputFormat, Part, PartKind, Tool, ToolKind,
+use super::{
+    canonical::{ChatRequest, Media, MediaKind, MediaSource, OutputFormat, Part, PartKind, Tool, ToolKind},
+    tokenizer::Family,
 };
 
 /// What the envelope of any request costs.
@@ -30,20 +31,25 @@ const AUDIO_BYTES: u64 = 400;
 /// Strings of a body that are this long and look like base64 are taken for media.
 const MEDIA_STRING: usize = 4_096;
 
-/// Estimates the tokens of a request's prompt, tools included.
-pub fn estimate(request: &ChatRequest) -> u64 {
-    let turns = request.conversation.turns.iter().map(|turn| {
-        let name = turn.name.as_deref().map_or(0, text_tokens);
-        MESSAGE + name + turn.parts.iter().map(part_tokens).sum::<u64>()
-    });
-    let tools = if request.tools.is_empty() { 0 } else { TOOLS };
-    let output = match &request.output {
-        OutputFormat::Text | OutputFormat::JsonObject => 0,
-        OutputFormat::JsonSchema { schema, description, .. } => {
-            TOOL + text_tokens(&schema.to_string()) + description.as_deref().map_or(0, text_tokens)
-        }
-    };
-    REQUEST + turns.sum::<u64>() + tools + request.tools.iter().map(tool_tokens).sum::<u64>() + output
+/// Text that is cut into tokens for one estimate, in bytes; what is beyond is counted by its characters.
+const EXACT: usize = 1 << 20;
+
+/// Estimates the tokens of a request's prompt, tools included, as models of a family count.
+pub fn estimate(request: &ChatRequest, family: Family) -> u64 {
+    let mut counter = Counter { family, exact: EXACT };
+    let mut total = REQUEST;
+    for turn in &request.conversation.turns {
+        total += MESSAGE + turn.name.as_deref().map_or(0, |it| counter.text(it));
+        total += turn.parts.iter().map(|it| counter.part(it)).sum::<u64>();
+    }
+    if !request.tools.is_empty() {
+        total += TOOLS + request.tools.iter().map(|it| counter.tool(it)).sum::<u64>();
+    }
+    if let OutputFormat::JsonSchema { schema, description, .. } = &request.output {
+        total += TOOL + counter.text(&schema.to_string());
+        total += description.as_deref().map_or(0, |it| counter.text(it));
+    }
+    total
 }
 
 /// Estimates the tokens of so many bytes of text: a token is four bytes of English prose, three of code or JSON. Other
@@ -89,52 +95,75 @@ fn text_tokens(text: &str) -> u64 {
     sixths.div_ceil(6)
 }
 
-fn part_tokens(part: &Part) -> u64 {
-    match &part.kind {
-        PartKind::Text { text, .. } | PartKind::Refusal { text } => text_tokens(text),
-        PartKind::Reasoning { text, state } => {
-            // What is encrypted is about as long as what it hides.
-            text_tokens(text).max(state.as_ref().map_or(0, |it| estimate_text(it.data.len() / 4 * 3)))
-        }
-        PartKind::ToolCall(call) => {
-            TOOL + text_tokens(&call.id) + text_tokens(&call.name) + text_tokens(&call.arguments.0)
-        }
-        PartKind::ToolResult(result) => {
-            MESSAGE + text_tokens(&result.call_id) + result.content.iter().map(part_tokens).sum::<u64>()
-        }
-        PartKind::Media(media) => media_tokens(media),
-        PartKind::ServerTool { raw, .. } | PartKind::Opaque { raw, .. } => text_tokens(&raw.to_string()),
-    }
+/// Counts one request.
+struct Counter {
+    family: Family,
+    /// Bytes that may still be cut into tokens.
+    exact: usize,
 }
 
-fn media_tokens(media: &Media) -> u64 {
-    let name = media.name.as_deref().map_or(0, text_tokens);
-    name + match (&media.source, media.kind) {
-        (MediaSource::Text(text), _) => text_tokens(text),
-        (MediaSource::Parts(parts), _) => parts.iter().map(part_tokens).sum(),
-        (_, MediaKind::Image) => IMAGE,
-        (MediaSource::Inline(base64), MediaKind::Document) => document_tokens(base64.len() as u64 / 4 * 3),
-        (MediaSource::Inline(base64), MediaKind::Audio) => {
-            (base64.len() as u64 / 4 * 3).div_ceil(AUDIO_BYTES)
+impl Counter {
+    fn text(&mut self, text: &str) -> u64 {
+        match self.exact.checked_sub(text.len()) {
+            Some(left) => {
+                self.exact = left;
+                self.family.count(text)
+            }
+            None => text_tokens(text),
         }
-        _ => UNSEEN,
+    }
+
+    fn part(&mut self, part: &Part) -> u64 {
+        match &part.kind {
+            PartKind::Text { text, .. } | PartKind::Refusal { text } => self.text(text),
+            PartKind::Reasoning { text, state } => {
+                // What is encrypted is about as long as what it hides.
+                self.text(text).max(state.as_ref().map_or(0, |it| estimate_text(it.data.len() / 4 * 3)))
+            }
+            PartKind::ToolCall(call) => {
+                TOOL + self.text(&call.id) + self.text(&call.name) + self.text(&call.arguments.0)
+            }
+            PartKind::ToolResult(result) => {
+                MESSAGE
+                    + self.text(&result.call_id)
+                    + result.content.iter().map(|it| self.part(it)).sum::<u64>()
+            }
+            PartKind::Media(media) => self.media(media),
+            PartKind::ServerTool { raw, .. } | PartKind::Opaque { raw, .. } => self.text(&raw.to_string()),
+        }
+    }
+
+    fn media(&mut self, media: &Media) -> u64 {
+        let name = media.name.as_deref().map_or(0, |it| self.text(it));
+        name + match (&media.source, media.kind) {
+            (MediaSource::Text(text), _) => self.text(text),
+            (MediaSource::Parts(parts), _) => parts.iter().map(|it| self.part(it)).sum(),
+            (_, MediaKind::Image) => IMAGE,
+            (MediaSource::Inline(base64), MediaKind::Document) => {
+                document_tokens(base64.len() as u64 / 4 * 3)
+            }
+            (MediaSource::Inline(base64), MediaKind::Audio) => {
+                (base64.len() as u64 / 4 * 3).div_ceil(AUDIO_BYTES)
+            }
+            _ => UNSEEN,
+        }
+    }
+
+    fn tool(&mut self, tool: &Tool) -> u64 {
+        let schema = tool.schema.as_ref().map_or(0, |it| self.text(&it.to_string()));
+        let raw = match &tool.kind {
+            ToolKind::Function | ToolKind::Custom { format: None } => 0,
+            ToolKind::Custom { format: Some(raw) } => self.text(&raw.to_string()),
+            // A tool that the provider describes itself has a long description that we do not see.
+            ToolKind::Builtin { raw, .. } => TOOLS + self.text(&raw.to_string()),
+        };
+        let description = tool.description.as_deref().map_or(0, |it| self.text(it));
+        TOOL + self.text(&tool.name) + description + schema + raw
     }
 }
 
 fn document_tokens(bytes: u64) -> u64 {
     bytes.div_ceil(PAGE_BYTES).clamp(1, MAX_PAGES) * PAGE
-}
-
-fn tool_tokens(tool: &Tool) -> u64 {
-    let schema = tool.schema.as_ref().map_or(0, |it| text_tokens(&it.to_string()));
-    let raw = match &tool.kind {
-        ToolKind::Function | ToolKind::Custom { format: None } => 0,
-        ToolKind::Custom { format: Some(raw) } => text_tokens(&raw.to_string()),
-        // A tool that the provider describes itself has a long description that we do not see.
-        ToolKind::Builtin { raw, .. } => TOOLS + text_tokens(&raw.to_string()),
-    };
-    let description = tool.description.as_deref().map_or(0, text_tokens);
-    TOOL + text_tokens(&tool.name) + description + schema + raw
 }
 
 #[cfg(test)]
@@ -204,8 +233,8 @@ mod tests {
             cache: None,
             extra: Extra::default(),
         };
-        let without = estimate(&request(vec![Part::text("hello")], vec![]));
-        let with = estimate(&request(vec![Part::text("hello")], vec![tool]));
+        let without = estimate(&request(vec![Part::text("hello")], vec![]), Family::Other);
+        let with = estimate(&request(vec![Part::text("hello")], vec![tool]), Family::Other);
         assert!(without >= 10);
         assert!(with > without + TOOLS);
     }
@@ -213,13 +242,13 @@ mod tests {
     #[test]
     fn images_cost_the_same_at_any_size_and_documents_by_theirs() {
         let inline = |bytes: usize| MediaSource::Inline("A".repeat(bytes / 3 * 4));
-        let of = |part: Part| estimate(&request(vec![part], vec![]));
-        let nothing = estimate(&request(vec![], vec![]));
+        let of = |part: Part| estimate(&request(vec![part], vec![]), Family::Openai);
+        let nothing = estimate(&request(vec![], vec![]), Family::Openai);
         assert_eq!(of(media(MediaKind::Image, inline(3_000_000))) - nothing, IMAGE);
         assert_eq!(of(media(MediaKind::Document, inline(30))) - nothing, PAGE);
         assert_eq!(of(media(MediaKind::Document, inline(120_000))) - nothing, 3 * PAGE);
         assert_eq!(of(media(MediaKind::Document, MediaSource::Url("u".into()))) - nothing, UNSEEN);
-        assert_eq!(of(media(MediaKind::Document, MediaSource::Text("abcdef".into()))) - nothing, 2);
+        assert_eq!(of(media(MediaKind::Document, MediaSource::Text("abcdef".into()))) - nothing, 1);
     }
 
     #[test]

@@ -29,6 +29,15 @@ pub enum Severity {
     Semantic,
 }
 
+impl Severity {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cosmetic => "cosmetic",
+            Self::Semantic => "semantic",
+        }
+    }
+}
+
 /// One thing of a request that its target was not told as it stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {

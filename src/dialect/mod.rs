@@ -16,6 +16,8 @@ pub mod loss;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod scan;
+pub mod state;
+pub mod tokenizer;
 mod upstream_words;
 pub mod verbatim;
 

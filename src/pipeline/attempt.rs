@@ -8,11 +8,12 @@ use super::{
     lane::{Lane, Spoken},
     question::Question,
     relay::Relay,
+    window,
 };
 use crate::{
     credential::{Lease, Outcome},
     dialect::{
-        DialectId,
+        DialectId, Loss, Severity,
         canonical::FinishReason,
         count,
         verbatim::{self, IncludeUsage},
@@ -23,7 +24,8 @@ use crate::{
         id::AttemptId,
     },
     routing::Target,
-    telemetry::names,
+    telemetry::{metrics, names},
+    tenant::LossPolicy,
     upstream::{
         Call, Failure, Next, Operation, Tried, Upstream, Verdict,
         transport::{ByteStream, read_whole},
@@ -72,7 +74,7 @@ impl Pipeline {
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
         let spoken = self.speak(inbound, question, upstream, target, &lease).await?;
-        trail.losses.clone_from(&spoken.losses);
+        trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
@@ -119,6 +121,35 @@ impl Pipeline {
         }
     }
 
+    /// Counts and logs what could not be said, refuses the request if its policy wants that, and returns what the client
+    /// is told.
+    pub(super) fn account_for(
+        &self,
+        inbound: &Inbound,
+        dialect: DialectId,
+        losses: &[Loss],
+    ) -> Result<Vec<Loss>, Failed> {
+        for loss in losses {
+            metrics::lost(inbound.dialect.name(), dialect.name(), loss);
+            tracing::debug!(
+                at = loss.at.as_str(),
+                action = loss.action.name(),
+                severity = loss.severity.name(),
+                reason = loss.reason.as_str(),
+                "The translation lost something"
+            );
+        }
+        let policy = inbound.losses.or(inbound.scope.losses()).unwrap_or(self.bounds.losses);
+        match policy {
+            LossPolicy::Warn => Ok(losses.to_vec()),
+            LossPolicy::Quiet => Ok(Vec::new()),
+            LossPolicy::Strict => match losses.iter().find(|it| it.severity == Severity::Semantic) {
+                None => Ok(losses.to_vec()),
+                Some(loss) => Err(Failed::here(error::too_much_lost(loss), Next::NextTarget)),
+            },
+        }
+    }
+
     /// Says the question in the target's words: its own bytes if it speaks the same dialect.
     #[expect(
         clippy::unused_async,
@@ -134,6 +165,8 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        window::check(question, &target.model, &abilities)
+            .map_err(|it| Failed::here(it, Next::NextTarget))?;
         if dialect == question.dialect && question.is_verbatim() {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
@@ -203,11 +236,13 @@ impl Pipeline {
         trail: &Trail,
     ) -> Result<Reply, Failed> {
         let judge = flight.judge();
+        let form = flight.question.form();
         let mut relay = Relay::new(flight, body, self);
         match relay.prime().await {
             Ok(()) => Ok(Reply {
                 status: StatusCode::OK,
                 headers,
+                form,
                 body: ReplyBody::Stream(Box::new(relay)),
                 trail: trail.clone(),
             }),
@@ -244,6 +279,7 @@ impl Pipeline {
                 Ok(Reply {
                     status: StatusCode::OK,
                     headers,
+                    form: flight.question.form(),
                     body: ReplyBody::Whole(answer.body),
                     trail: trail.clone(),
                 })

@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, Trail, error, question::Question};
+use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, ReplyForm, Trail, error, question::Question};
 use crate::{
-    dialect::{count, verbatim},
+    dialect::{count, tokenizer::Family, verbatim},
     kernel::{error::GatewayError, id::AttemptId},
     routing::Target,
     upstream::{Call, Failure, Next, Operation, Tried, Upstream, transport::read_whole},
@@ -33,8 +33,17 @@ impl Pipeline {
             model: target.map(|it| it.model.as_str().to_owned()),
             ..Trail::default()
         };
-        let body = counted.unwrap_or_else(|| codec.encode_count(count::estimate(&request)));
-        Ok(Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: ReplyBody::Whole(body), trail })
+        let body = counted.unwrap_or_else(|| {
+            let model = target.map_or(question.model.as_str(), |it| it.model.as_str());
+            codec.encode_count(count::estimate(&request, Family::of(model)))
+        });
+        Ok(Reply {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            form: ReplyForm::Json,
+            body: ReplyBody::Whole(body),
+            trail,
+        })
     }
 
     /// Asks the upstream, if it speaks the client's dialect and counts. `None`: it could not say.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     credential::{NoCredential, NoCredentialReason, Rest},
-    dialect::{DecodeError, EncodeError, WireError},
+    dialect::{DecodeError, EncodeError, Loss, WireError},
     kernel::{
         clock::Clock,
         error::{ErrorKind, GatewayError},
@@ -21,6 +21,15 @@ pub fn decode(error: DecodeError) -> GatewayError {
 /// The request cannot be said to its target.
 pub fn encode(error: EncodeError) -> GatewayError {
     GatewayError::new(ErrorKind::Unsupported, error.message).at(error.at)
+}
+
+/// The request's policy is `strict`, and its meaning would not reach the target.
+pub fn too_much_lost(loss: &Loss) -> GatewayError {
+    let message = format!(
+        "the model's upstream cannot be asked this: {}; leave it out, or allow losses with `x-dragoman-translation: warn`",
+        loss.reason
+    );
+    GatewayError::new(ErrorKind::Unsupported, message).at(loss.at.as_str())
 }
 
 /// The upstream's answer cannot be read.

@@ -8,6 +8,7 @@ pub mod forward;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,13 +22,15 @@ use crate::{
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
-    tenant::TenantScope,
+    session::Memory,
+    tenant::{LossPolicy, TenantScope},
     upstream::{Upstream, transport::Transport},
     usage::Accounts,
 };
 
 pub use crate::{credential::Shelf, upstream::Operation};
-pub use forward::{Deed, Passage, Upload};
+pub use forward::{Deed, Delivery, Goods, Passage, Upload};
+pub use question::is_stream_asked;
 pub use relay::Relay;
 
 use question::Question;
@@ -43,6 +46,8 @@ pub struct Inbound {
     /// The upstream the path or `Model-Provider` names.
     pub upstream: Option<String>,
     pub told: Told,
+    /// What the client wants done about losses, if this request says it.
+    pub losses: Option<LossPolicy>,
 }
 
 /// What the path says that other dialects say in the body (Gemini).
@@ -60,8 +65,19 @@ pub struct Reply {
     pub status: StatusCode,
     /// Of the upstream's headers, those that may pass.
     pub headers: HeaderMap,
+    /// Whether the body is a stream's events; a whole answer may be said as one.
+    pub form: ReplyForm,
     pub body: ReplyBody,
     pub trail: Trail,
+}
+
+/// What an answer's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyForm {
+    Json,
+    Events,
+    /// A stream as a JSON array (Gemini).
+    JsonArray,
 }
 
 /// An answer, here or on its way.
@@ -69,8 +85,6 @@ pub struct Reply {
 pub enum ReplyBody {
     Whole(Bytes),
     Stream(Box<Relay>),
-    /// Of another kind than JSON or a conversation's events; its type is among the headers.
-    Passage(Box<Passage>),
 }
 
 /// An exchange that nobody answered.
@@ -92,7 +106,7 @@ pub struct Trail {
     pub attempts: u32,
     pub upstream: Option<UpstreamName>,
     pub model: Option<String>,
-    /// What the translation could not say.
+    /// What the translation could not say, as far as the client is told.
     pub losses: Vec<Loss>,
 }
 
@@ -113,6 +127,8 @@ pub struct Bounds {
     pub max_frame: usize,
     /// What is held of an upload until its model is known, in bytes.
     pub max_held: usize,
+    /// What is done about losses, unless the request, its key or its tenant says otherwise.
+    pub losses: LossPolicy,
 }
 
 impl Default for Bounds {
@@ -125,6 +141,7 @@ impl Default for Bounds {
             max_answer: 64 << 20,
             max_frame: 32 << 20,
             max_held: 32 << 20,
+            losses: LossPolicy::Warn,
         }
     }
 }
@@ -142,6 +159,7 @@ pub struct Pipeline {
     pub transport: Arc<dyn Transport>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
+    pub memory: Memory,
     pub bounds: Bounds,
     /// Cancelled when answers that have begun must end now.
     pub stop: CancellationToken,

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Told, error};
+use super::{ReplyForm, Told, error};
 use crate::{
     catalog::ModelName,
     dialect::{
@@ -83,6 +83,15 @@ impl Question {
         })
     }
 
+    /// What the answer's body will be.
+    pub fn form(&self) -> ReplyForm {
+        match (self.stream, self.told.json_array) {
+            (false, _) => ReplyForm::Json,
+            (true, false) => ReplyForm::Events,
+            (true, true) => ReplyForm::JsonArray,
+        }
+    }
+
     /// That a request for an answer says how long it may be, where the dialect wants that. A count of tokens need not.
     pub fn check_limit(&self) -> Result<(), GatewayError> {
         if self.written != DialectId::AnthropicMessages {
@@ -122,6 +131,13 @@ impl Question {
         let in_namespaces = tools.iter().filter_map(|it| Some((it.name.clone(), it.namespaced.clone()?)));
         Arc::new(in_namespaces.collect())
     }
+}
+
+/// Whether a request wants a stream, as far as its body can be read.
+pub fn is_stream_asked(body: &[u8], told: &Told) -> bool {
+    told.stream.unwrap_or_else(|| {
+        scan::scan(body).ok().and_then(|it| it.bool(body, "stream").ok().flatten()).unwrap_or(false)
+    })
 }
 
 /// Which dialect a body is written in: some clients send Chat's `messages` to Responses, or Responses' `input` to Chat.

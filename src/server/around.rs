@@ -2,18 +2,27 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web::{Bytes, Payload}};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::SizedStream,
+    http::header::CACHE_CONTROL,
+    web::{Bytes, Payload},
+};
+use futures::stream;
 
 use super::{
     Doors, InFlight,
     door::{Door, Entry},
-    inference::{deliver, plain_headers, read, refuse, text_header},
+    inference::{Pack, deliver, losses, plain_headers, read, refuse, status, text_header, trail_headers},
     upload,
 };
 use crate::{
     dialect::DialectId,
     kernel::{error::GatewayError, id::RequestId},
-    pipeline::{Deed, Inbound, Refusal, Reply, Upload},
+    pipeline::{
+        Deed, Delivery, Goods, Inbound, Passage, Refusal, Reply, ReplyBody, ReplyForm, Upload,
+        forward::BrokenOff,
+    },
     tenant::TenantScope,
 };
 
@@ -27,8 +36,9 @@ pub(super) async fn answer(
     scope: TenantScope,
     guard: InFlight,
 ) -> HttpResponse {
+    let pack = Pack::of(request, doors);
     match ask(request, payload, doors, entry, (id, dialect), scope).await {
-        Ok(reply) => deliver(reply, id, guard),
+        Ok(delivery) => hand_over(delivery, id, guard, pack),
         Err(Refusal { error, trail }) => refuse(dialect, id, &error, &trail),
     }
 }
@@ -40,10 +50,11 @@ async fn ask(
     entry: Entry,
     (id, dialect): (RequestId, DialectId),
     scope: TenantScope,
-) -> Result<Reply, Refusal> {
+) -> Result<Delivery, Refusal> {
     let content_type = text_header(request, "content-type").unwrap_or_default();
     let has_form = request.method() == "POST" && Upload::suits(&content_type);
     let upstream = entry.upstream.clone().or_else(|| text_header(request, "model-provider"));
+    let losses = losses(request)?;
     let inbound = |body| Inbound {
         id,
         scope,
@@ -52,6 +63,7 @@ async fn ask(
         headers: plain_headers(request),
         upstream: upstream.clone(),
         told: entry.told.clone(),
+        losses,
     };
     if has_form {
         let (upload, pump) = upload::bridge(request, payload, doors)?;
@@ -76,7 +88,7 @@ async fn send(
     inbound: Inbound,
     request: &HttpRequest,
     upload: Option<Upload>,
-) -> Result<Reply, Refusal> {
+) -> Result<Delivery, Refusal> {
     let pipeline = doors.pipeline.load_full();
     match door {
         Door::Forward(operation) => pipeline.forward(inbound, *operation, upload).await,
@@ -96,3 +108,40 @@ async fn send(
     }
 }
 
+/// Gives the answer to the client.
+fn hand_over(delivery: Delivery, id: RequestId, guard: InFlight, pack: Pack) -> HttpResponse {
+    let Delivery { status: code, headers, body, trail } = delivery;
+    let passage = match body {
+        Goods::Whole(body) => {
+            let body = ReplyBody::Whole(body);
+            let reply = Reply { status: code, headers, form: ReplyForm::Json, body, trail };
+            return deliver(reply, id, guard, pack);
+        }
+        Goods::Passage(passage) => passage,
+    };
+    let mut builder = HttpResponse::build(status(code));
+    for (name, value) in &headers {
+        builder.append_header((name.as_str(), value.as_bytes()));
+    }
+    trail_headers(&mut builder, id, &trail);
+    if headers.get("content-type").is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream")) {
+        builder.insert_header((CACHE_CONTROL, "no-cache")).insert_header(("x-accel-buffering", "no"));
+    }
+    let length = passage.length();
+    let pieces = pieces_of(passage, guard);
+    match length {
+        Some(length) => builder.body(SizedStream::new(length, pieces)),
+        None => builder.streaming(pieces),
+    }
+}
+
+/// A passage as a body: what breaks off there, breaks off here; dropping it is leaving.
+fn pieces_of(
+    passage: Box<Passage>,
+    guard: InFlight,
+) -> impl futures::Stream<Item = Result<Bytes, BrokenOff>> {
+    stream::unfold((passage, guard), |(mut passage, guard)| async move {
+        let piece = passage.next().await?;
+        Some((piece, (passage, guard)))
+    })
+}

@@ -62,7 +62,10 @@ impl Entry {
         }
         let (door, dialect) = if version == "v2" {
             // Cohere's second version of its own.
-            (if rest == "rerank" { Door::Forward(Operation::Rerank) } else { return None }, Some(DialectId::OpenaiChat))
+            (
+                if rest == "rerank" { Door::Forward(Operation::Rerank) } else { return None },
+                Some(DialectId::OpenaiChat),
+            )
         } else if version == "v1" {
             let door = door(rest)?;
             let dialect = match door {
@@ -80,7 +83,9 @@ impl Entry {
     /// The methods the door opens to.
     pub fn methods(&self) -> &'static [&'static str] {
         match self.door {
-            Door::Generate(_) | Door::Count(_) | Door::Forward(_) | Door::Objects(_, Deed::Cancel(_)) => &["POST"],
+            Door::Generate(_) | Door::Count(_) | Door::Forward(_) | Door::Objects(_, Deed::Cancel(_)) => {
+                &["POST"]
+            }
             Door::Objects(_, Deed::List) => &["GET", "POST"],
             Door::Objects(Shelf::Files, Deed::Read(_)) => &["GET", "DELETE"],
             Door::Objects(..) | Door::Realtime => &["GET"],
@@ -118,8 +123,8 @@ fn gemini(model: &str, method: &str, upstream: Option<&str>, query: &str) -> Opt
         "generateContent" => (Door::Generate(DialectId::Gemini), false),
         "streamGenerateContent" => (Door::Generate(DialectId::Gemini), true),
         "countTokens" => (Door::Count(DialectId::Gemini), false),
-        "embedContent" => (Door::Forward(Operation::EmbedContent), false),
-        "batchEmbedContents" => (Door::Forward(Operation::Embeddings), false),
+        "embedContent" => (Door::Forward(Operation::Embeddings), false),
+        "batchEmbedContents" => (Door::Forward(Operation::EmbeddingBatch), false),
         _ => return None,
     };
     let is_sse = url::form_urlencoded::parse(query.as_bytes()).any(|(name, it)| name == "alt" && it == "sse");
@@ -221,14 +226,18 @@ mod tests {
             ("/v2/rerank", Door::Forward(Operation::Rerank), None),
             ("/jina/v1/rerank", Door::Forward(Operation::Rerank), Some("jina")),
             ("/v1/files", Door::Objects(Shelf::Files, Deed::List), None),
-            ("/main/v1/files/file-1", Door::Objects(Shelf::Files, Deed::Read("file-1".to_owned())), Some("main")),
+            (
+                "/main/v1/files/file-1",
+                Door::Objects(Shelf::Files, Deed::Read("file-1".to_owned())),
+                Some("main"),
+            ),
             ("/v1/files/f/content", Door::Objects(Shelf::Files, Deed::Content("f".to_owned())), None),
             ("/v1/batches", Door::Objects(Shelf::Batches, Deed::List), None),
             ("/v1/batches/b", Door::Objects(Shelf::Batches, Deed::Read("b".to_owned())), None),
             ("/v1/batches/b/cancel", Door::Objects(Shelf::Batches, Deed::Cancel("b".to_owned())), None),
             ("/v1/realtime", Door::Realtime, None),
-            ("/v1beta/models/e:embedContent", Door::Forward(Operation::EmbedContent), None),
-            ("/v1beta/models/e:batchEmbedContents", Door::Forward(Operation::Embeddings), None),
+            ("/v1beta/models/e:embedContent", Door::Forward(Operation::Embeddings), None),
+            ("/v1beta/models/e:batchEmbedContents", Door::Forward(Operation::EmbeddingBatch), None),
         ] {
             let entry = Entry::of(path, "").unwrap_or_else(|| panic!("{path}"));
             assert_eq!(entry.door, door, "{path}");

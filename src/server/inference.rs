@@ -7,7 +7,7 @@ use actix_web::{
     body::SizedStream,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY},
     },
     web::{Bytes, BytesMut, Data, Payload},
 };
@@ -16,8 +16,11 @@ use tracing::Instrument;
 
 use super::{
     Doors, InFlight, around,
+    compression::{self, Packer, Packing},
     door::{Door, Entry},
-    health, presented, realtime,
+    health,
+    patience::{self, Asked, Overdue, Waited},
+    presented, realtime,
 };
 use crate::{
     dialect::DialectId,
@@ -25,11 +28,13 @@ use crate::{
         error::{ErrorKind, GatewayError},
         id::RequestId,
     },
-    pipeline::{Inbound, Passage, Refusal, Relay, Reply, ReplyBody, Trail, forward::BrokenOff},
+    pipeline::{Inbound, Refusal, Relay, Reply, ReplyBody, ReplyForm, Trail},
     telemetry::{metrics, names},
-    tenant::{AuthError, TenantScope},
+    tenant::{AuthError, LossPolicy, TenantScope},
 };
 
+/// In a request: what is to be done about losses. In an answer: what was lost.
+const TRANSLATION: &str = "x-dragoman-translation";
 /// The longest `x-dragoman-translation` header, in bytes.
 const MAX_TRANSLATION: usize = 1024;
 
@@ -115,16 +120,57 @@ async fn exchange(
         Ok(body) => body,
         Err(error) => return refuse(dialect, id, &error, &Trail::default()),
     };
+    let losses = match losses(request) {
+        Ok(losses) => losses,
+        Err(error) => return refuse(dialect, id, &error, &Trail::default()),
+    };
     let upstream = entry.upstream.or_else(|| text_header(request, "model-provider"));
-    let inbound =
-        Inbound { id, scope, dialect, body, headers: plain_headers(request), upstream, told: entry.told };
+    let headers = plain_headers(request);
+    let inbound = Inbound { id, scope, dialect, body, headers, upstream, told: entry.told, losses };
+    let pack = Pack::of(request, doors);
     let result = match entry.door {
         Door::Count(_) => pipeline.count(inbound).await,
-        _ => pipeline.run(inbound).await,
+        _ if doors.manner.is_patient() => pipeline.run(inbound).await,
+        _ => {
+            let asked =
+                Asked { dialect, request: id, body: inbound.body.clone(), told: inbound.told.clone() };
+            let run = Box::pin(async move { pipeline.run(inbound).await });
+            match patience::wait(run, doors.manner, asked, &*doors.clock).await {
+                Waited::Answered(result) => result,
+                Waited::Begun(overdue) => return begun(overdue, id, guard),
+            }
+        }
     };
     match result {
-        Ok(reply) => deliver(reply, id, guard),
+        Ok(reply) => deliver(reply, id, guard, pack),
         Err(Refusal { error, trail }) => refuse(dialect, id, &error, &trail),
+    }
+}
+
+/// An answer whose status is told before it is known what it will be.
+fn begun(overdue: Overdue, id: RequestId, guard: InFlight) -> HttpResponse {
+    let form = match (overdue.is_stream, overdue.json_array) {
+        (false, _) => ReplyForm::Json,
+        (true, false) => ReplyForm::Events,
+        (true, true) => ReplyForm::JsonArray,
+    };
+    let mut builder = HttpResponse::Ok();
+    trail_headers(&mut builder, id, &Trail::default());
+    stream_headers(&mut builder, form);
+    builder.streaming(overdue.into_stream(guard))
+}
+
+/// What of answers is compressed, and how this client likes it.
+#[derive(Clone, Copy)]
+pub(super) struct Pack {
+    packing: Option<Packing>,
+    streams: bool,
+}
+
+impl Pack {
+    pub(super) fn of(request: &HttpRequest, doors: &Doors) -> Self {
+        let packing = doors.manner.pack_whole.then(|| Packing::accepted(request)).flatten();
+        Self { packing, streams: doors.manner.pack_streams }
     }
 }
 
@@ -149,18 +195,30 @@ fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayErr
     })
 }
 
+/// What the client wants done about losses, if it says.
+pub(super) fn losses(request: &HttpRequest) -> Result<Option<LossPolicy>, GatewayError> {
+    let Some(word) = text_header(request, TRANSLATION) else { return Ok(None) };
+    LossPolicy::parse(&word).map(Some).ok_or_else(|| {
+        let word = shortened(&word);
+        let message = format!("`{TRANSLATION}: {word}` is unknown: say `strict`, `warn` or `quiet`");
+        GatewayError::new(ErrorKind::BadRequest, message)
+    })
+}
+
 /// Reads the body within its bounds of size and time.
-pub(super) async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Result<Bytes, GatewayError> {
+pub(super) async fn read(
+    request: &HttpRequest,
+    mut payload: Payload,
+    doors: &Doors,
+) -> Result<Bytes, GatewayError> {
     let too_large = || {
         let message = format!("the body is larger than {} bytes", doors.body_limit);
         GatewayError::new(ErrorKind::TooLarge, message)
     };
-    if let Some(encoding) = text_header(request, "content-encoding")
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
-        let message = "a compressed body is not understood: send it without `content-encoding`";
-        return Err(GatewayError::new(ErrorKind::UnsupportedMediaType, message));
-    }
+    let layers = match text_header(request, "content-encoding") {
+        Some(encoding) => compression::layers(&encoding)?,
+        None => Vec::new(),
+    };
     let declared = text_header(request, CONTENT_LENGTH.as_str()).and_then(|it| it.parse::<usize>().ok());
     if declared.is_some_and(|it| it > doors.body_limit) {
         return Err(too_large());
@@ -194,15 +252,25 @@ pub(super) async fn read(request: &HttpRequest, mut payload: Payload, doors: &Do
         }
         Ok(whole.freeze())
     };
-    tokio::time::timeout(doors.body_timeout, reading).await.unwrap_or_else(|_| {
+    let body = tokio::time::timeout(doors.body_timeout, reading).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(doors.body_timeout);
         let message = format!("the body did not come within {limit}: send it at once");
         Err(GatewayError::new(ErrorKind::SlowRequest, message))
-    })
+    })?;
+    if layers.is_empty() {
+        return Ok(body);
+    }
+    let limit = doors.body_limit;
+    if body.len() <= PIECE / 16 {
+        return compression::unpack(body, &layers, limit);
+    }
+    actix_web::web::block(move || compression::unpack(body, &layers, limit))
+        .await
+        .unwrap_or_else(|_| Err(GatewayError::new(ErrorKind::Internal, "the body could not be unpacked")))
 }
 
 /// Gives the answer to the client.
-pub(super) fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpResponse {
+pub(super) fn deliver(reply: Reply, id: RequestId, guard: InFlight, pack: Pack) -> HttpResponse {
     let mut builder = HttpResponse::build(status(reply.status));
     for (name, value) in &reply.headers {
         builder.append_header((name.as_str(), value.as_bytes()));
@@ -210,46 +278,48 @@ pub(super) fn deliver(reply: Reply, id: RequestId, guard: InFlight) -> HttpRespo
     trail_headers(&mut builder, id, &reply.trail);
     match reply.body {
         ReplyBody::Whole(body) => {
-            let kind = if body.starts_with(b"data:") || body.starts_with(b"event:") {
-                "text/event-stream; charset=utf-8"
-            } else {
-                "application/json"
+            builder.insert_header((CONTENT_TYPE, content_type(reply.form)));
+            let packed = pack.packing.and_then(|it| Some((it, compression::pack(&body, it)?)));
+            let body = match packed {
+                Some((packing, packed)) => {
+                    builder.insert_header((CONTENT_ENCODING, packing.name()));
+                    builder.insert_header((VARY, "accept-encoding"));
+                    packed
+                }
+                None => body,
             };
-            builder.insert_header((CONTENT_TYPE, kind));
             if body.len() <= PIECE {
                 return builder.body(body);
             }
             builder.body(SizedStream::new(body.len() as u64, pieces_of(body, guard)))
         }
-        ReplyBody::Stream(relay) => builder
-            .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
-            .insert_header((CACHE_CONTROL, "no-cache"))
-            .insert_header(("x-accel-buffering", "no"))
-            .streaming(bytes_of(relay, guard)),
-        ReplyBody::Passage(passage) => {
-            let length = passage.length();
-            let is_events = reply.headers.get("content-type").is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
-            if is_events {
-                builder.insert_header((CACHE_CONTROL, "no-cache")).insert_header(("x-accel-buffering", "no"));
-            }
-            let pieces = pieces_of_passage(passage, guard);
-            match length {
-                Some(length) => builder.body(SizedStream::new(length, pieces)),
-                None => builder.streaming(pieces),
+        ReplyBody::Stream(relay) => {
+            stream_headers(&mut builder, reply.form);
+            let packer =
+                pack.packing.filter(|_| pack.streams).and_then(|it| Some((it, Packer::new(it).ok()?)));
+            match packer {
+                Some((packing, packer)) => builder
+                    .insert_header((CONTENT_ENCODING, packing.name()))
+                    .insert_header((VARY, "accept-encoding"))
+                    .streaming(packed_bytes_of(relay, guard, packer)),
+                None => builder.streaming(bytes_of(relay, guard)),
             }
         }
     }
 }
 
-/// A passage as a body: what breaks off there, breaks off here.
-fn pieces_of_passage(
-    passage: Box<Passage>,
-    guard: InFlight,
-) -> impl futures::Stream<Item = Result<Bytes, BrokenOff>> {
-    stream::unfold((passage, guard), |(mut passage, guard)| async move {
-        let piece = passage.next().await?;
-        Some((piece, (passage, guard)))
-    })
+const fn content_type(form: ReplyForm) -> &'static str {
+    match form {
+        ReplyForm::Json | ReplyForm::JsonArray => "application/json",
+        ReplyForm::Events => "text/event-stream; charset=utf-8",
+    }
+}
+
+fn stream_headers(builder: &mut HttpResponseBuilder, form: ReplyForm) {
+    builder
+        .insert_header((CONTENT_TYPE, content_type(form)))
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .insert_header(("x-accel-buffering", "no"));
 }
 
 /// A large answer in pieces: it counts as under way until the last of them is taken to be written.
@@ -274,6 +344,21 @@ fn bytes_of(
     })
 }
 
+/// The relay as a packed body: each piece is packed as it comes, and the packing is ended with the stream.
+fn packed_bytes_of(
+    relay: Box<Relay>,
+    guard: InFlight,
+    packer: Packer,
+) -> impl futures::Stream<Item = std::io::Result<Bytes>> {
+    stream::unfold((relay, guard, Some(packer)), |(mut relay, guard, packer)| async move {
+        let mut packer = packer?;
+        Some(match relay.next().await {
+            Some(bytes) => (packer.push(&bytes), (relay, guard, Some(packer))),
+            None => (packer.finish(), (relay, guard, None)),
+        })
+    })
+}
+
 /// Says an error in the client's dialect.
 pub(super) fn refuse(dialect: DialectId, id: RequestId, error: &GatewayError, trail: &Trail) -> HttpResponse {
     let (code, body) = dialect.server().encode_error(error, id);
@@ -292,7 +377,7 @@ fn json(code: StatusCode, body: Bytes, id: RequestId) -> HttpResponse {
     builder.insert_header((CONTENT_TYPE, "application/json")).body(body)
 }
 
-fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail) {
+pub(super) fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail) {
     builder.insert_header(("x-dragoman-request-id", id.to_string()));
     if trail.attempts > 0 {
         builder.insert_header(("x-dragoman-attempts", trail.attempts.to_string()));
@@ -304,16 +389,7 @@ fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail
         builder.insert_header(("x-dragoman-model", model.as_str()));
     }
     if !trail.losses.is_empty() {
-        builder.insert_header(("x-dragoman-translation", translation(trail)));
-    }
-}
-
-/// Puts the same on an answer that is made elsewhere.
-pub(super) fn say_trail(response: &mut HttpResponse, id: RequestId, trail: &Trail) {
-    let mut builder = HttpResponse::build(response.status());
-    trail_headers(&mut builder, id, trail);
-    for (name, value) in builder.finish().headers() {
-        response.headers_mut().insert(name.clone(), value.clone());
+        builder.insert_header((TRANSLATION, translation(trail)));
     }
 }
 
@@ -375,7 +451,10 @@ pub(super) fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
 pub(super) fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
     let mut plain = http::HeaderMap::with_capacity(request.headers().len());
     for (name, value) in request.headers() {
-        if matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie" | "sec-websocket-protocol") {
+        if matches!(
+            name.as_str(),
+            "authorization" | "x-api-key" | "x-goog-api-key" | "cookie" | "sec-websocket-protocol"
+        ) {
             continue;
         }
         if let (Ok(name), Ok(value)) = (
@@ -388,7 +467,7 @@ pub(super) fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
     plain
 }
 
-fn status(code: http::StatusCode) -> StatusCode {
+pub(super) fn status(code: http::StatusCode) -> StatusCode {
     StatusCode::from_u16(code.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 

@@ -1,10 +1,12 @@
 //! The doors: the only place that knows actix. Paths, headers, bodies; then one call to the pipeline.
 
 mod around;
+mod compression;
 pub mod door;
 pub mod health;
 pub mod inference;
 pub mod openapi;
+mod patience;
 pub mod presented;
 mod realtime;
 mod upload;
@@ -38,6 +40,7 @@ pub struct Doors {
     /// The largest body that is passed on while it comes, in bytes.
     pub upload_limit: u64,
     pub body_timeout: Duration,
+    pub manner: Manner,
     /// Renders `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether `/metrics` wants the operator's secret, and which it is.
@@ -64,6 +67,26 @@ impl Doors {
 impl std::fmt::Debug for Doors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Doors").finish_non_exhaustive()
+    }
+}
+
+/// How answers are given.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// When an answer that is not streamed begins with white space.
+    pub nonstream_keep_alive: Option<Duration>,
+    /// When a stream begins with a sign of life.
+    pub stream_start_after: Option<Duration>,
+    /// How often a silent stream is given one.
+    pub keep_alive: Duration,
+    pub pack_whole: bool,
+    pub pack_streams: bool,
+}
+
+impl Manner {
+    /// Whether clients wait for the answer's beginning as long as it takes.
+    pub(crate) const fn is_patient(&self) -> bool {
+        self.nonstream_keep_alive.is_none() && self.stream_start_after.is_none()
     }
 }
 

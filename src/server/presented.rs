@@ -68,7 +68,10 @@ mod tests {
         assert_eq!(key(&headers("x-api-key", "abc"), "").as_deref(), Some("abc"));
         assert_eq!(key(&headers("x-goog-api-key", "abc"), "").as_deref(), Some("abc"));
         assert_eq!(key(&HeaderMap::new(), "alt=sse&key=a%2Bc").as_deref(), Some("a+c"));
-        let protocols = headers("sec-websocket-protocol", "realtime, openai-insecure-api-key.abc, openai-beta.realtime-v1");
+        let protocols = headers(
+            "sec-websocket-protocol",
+            "realtime, openai-insecure-api-key.abc, openai-beta.realtime-v1",
+        );
         assert_eq!(key(&protocols, "").as_deref(), Some("abc"));
     }
 

@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use super::{
     Doors, InFlight,
     door::Entry,
-    inference::{plain_headers, refuse, say_trail, text_header},
+    inference::{plain_headers, refuse, text_header, trail_headers},
 };
 use crate::{
     dialect::DialectId,
@@ -58,6 +58,7 @@ pub(super) async fn answer(
         headers: plain_headers(request),
         upstream: entry.upstream.or_else(|| text_header(request, "model-provider")),
         told: entry.told,
+        losses: None,
     };
     beta_of_protocols(&mut inbound, &protocols);
     let line = match doors.pipeline.load_full().realtime(inbound, request.query_string()).await {
@@ -67,14 +68,19 @@ pub(super) async fn answer(
     let (mut response, session, messages) = match actix_ws::handle(request, payload) {
         Ok(opened) => opened,
         Err(error) => {
-            let error = GatewayError::new(ErrorKind::BadRequest, format!("no WebSocket can be opened: {error}"));
+            let error =
+                GatewayError::new(ErrorKind::BadRequest, format!("no WebSocket can be opened: {error}"));
             return refuse(dialect, id, &error, &Trail::default());
         }
     };
     if protocols.split(',').any(|it| it.trim() == PROTOCOL) {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     }
-    say_trail(&mut response, id, &line.trail);
+    let mut builder = HttpResponse::build(response.status());
+    trail_headers(&mut builder, id, &line.trail);
+    for (name, value) in builder.finish().headers() {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
     let messages = messages.max_frame_size(MAX_MESSAGE).aggregate_continuations();
     // The answer's head must be on its way before messages are: the session goes on beside it, on this thread, and counts
     // as under way until it ends.
@@ -179,9 +185,10 @@ fn farewell(reason: &CloseReason) -> Farewell {
 
 fn is_upgrade(headers: &HeaderMap) -> bool {
     let has = |name: &str, wanted: &str| {
-        headers.get_all(name).filter_map(|it| it.to_str().ok()).any(|it| {
-            it.split(',').any(|it| it.trim().eq_ignore_ascii_case(wanted))
-        })
+        headers
+            .get_all(name)
+            .filter_map(|it| it.to_str().ok())
+            .any(|it| it.split(',').any(|it| it.trim().eq_ignore_ascii_case(wanted)))
     };
     has("upgrade", "websocket") && has("connection", "upgrade")
 }

@@ -1,6 +1,9 @@
 //! A body that is passed on while it comes: from the connection's thread, within its bounds, to whoever sends it.
 
-use actix_web::{HttpRequest, web::{Bytes, Payload}};
+use actix_web::{
+    HttpRequest,
+    web::{Bytes, Payload},
+};
 use futures::{SinkExt as _, StreamExt as _, channel::mpsc, stream};
 
 use super::{Doors, inference::text_header};
@@ -77,5 +80,8 @@ fn broke_off() -> GatewayError {
 
 fn too_slow(doors: &Doors) -> GatewayError {
     let limit = humantime::format_duration(doors.body_timeout);
-    GatewayError::new(ErrorKind::SlowRequest, format!("nothing of the body came for {limit}: send it at once"))
+    GatewayError::new(
+        ErrorKind::SlowRequest,
+        format!("nothing of the body came for {limit}: send it at once"),
+    )
 }

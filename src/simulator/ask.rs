@@ -38,12 +38,91 @@ pub(super) struct Ask {
     pub cache_marks: bool,
     /// Our estimate of the prompt.
     pub prompt_tokens: u64,
+    /// Responses: reasoning may be told in words.
+    pub summary: bool,
+    /// Responses: reasoning comes with its opaque state.
+    pub encrypted: bool,
+    /// Responses: deltas are padded.
+    pub obfuscated: bool,
+    /// Responses: what the answer repeats of the request.
+    pub echo: Value,
+    /// Gemini: a stream is a JSON array, not events.
+    pub array: bool,
+    /// Gemini: the request came on a path of Vertex.
+    pub vertex: bool,
+}
+
+impl Ask {
+    /// The declared tool of this name; `space__name` also means the one of a namespace.
+    pub(super) fn tool(&self, name: &str) -> Option<&Tool> {
+        let spaced = |it: &&Tool| it.name.contains('.') && it.name.replacen('.', "__", 1) == name;
+        self.tools.iter().find(|it| it.name == name).or_else(|| self.tools.iter().find(spaced))
+    }
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::OpenaiChat,
+            model: String::new(),
+            stream: false,
+            user_text: String::new(),
+            images: 0,
+            results: Vec::new(),
+            rounds: 0,
+            tools: Vec::new(),
+            choice: Choice::Auto,
+            single_call: false,
+            schema: None,
+            any_json: false,
+            thinking: false,
+            stops: Vec::new(),
+            max_tokens: None,
+            include_usage: true,
+            choices: 1,
+            cache_marks: false,
+            prompt_tokens: 0,
+            summary: true,
+            encrypted: false,
+            obfuscated: false,
+            echo: Value::Null,
+            array: false,
+            vertex: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Tool {
     pub name: String,
     pub schema: Value,
+    /// Takes free-form text, not JSON.
+    pub custom: bool,
+}
+
+/// What the path says of a request, where the body does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told<'a> {
+    pub task: Task,
+    /// The model (Gemini).
+    pub model: &'a str,
+    /// A stream is wanted (Gemini).
+    pub stream: bool,
+    /// The stream is a JSON array (Gemini).
+    pub array: bool,
+    /// The path is one of Vertex.
+    pub vertex: bool,
+}
+
+/// What a vendor is asked to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Task {
+    #[default]
+    Answer,
+    /// Only to count tokens.
+    Count,
+    /// To shorten a conversation (Responses).
+    Compact,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

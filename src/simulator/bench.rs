@@ -11,14 +11,16 @@ use crate::simulator::{
 /// The figures every answer reports.
 pub(super) const USAGE: Tokens = Tokens { input: 100, cached: 20, cache_write: 0, output: 50, reasoning: 0 };
 
-/// Marks where the answer's id belongs.
+/// Marks where the answer's id belongs; Responses tells it many times.
 const HOLE: &str = "~id~";
 
 /// The answers, with a hole for the id.
 pub(super) struct Prepared {
     pub settings: Bench,
     chat: Template,
+    responses: Template,
     messages: Template,
+    gemini: Template,
 }
 
 struct Template {
@@ -38,13 +40,21 @@ impl Prepared {
                 write(dialect, &"x".repeat(settings.chunks * settings.chunk_bytes), HOLE, settings.chunks);
             Template { whole: whole.into(), frames }
         };
-        Self { chat: template(Dialect::OpenaiChat), messages: template(Dialect::AnthropicMessages), settings }
+        Self {
+            chat: template(Dialect::OpenaiChat),
+            responses: template(Dialect::OpenaiResponses),
+            messages: template(Dialect::AnthropicMessages),
+            gemini: template(Dialect::Gemini),
+            settings,
+        }
     }
 
     pub(super) fn answer(&self, dialect: Dialect, streamed: bool, id: &str) -> Delivery {
         let template = match dialect {
             Dialect::OpenaiChat => &self.chat,
+            Dialect::OpenaiResponses => &self.responses,
             Dialect::AnthropicMessages => &self.messages,
+            Dialect::Gemini => &self.gemini,
         };
         let mut delivery = if streamed {
             let mut delivery = Delivery::stream(Vec::new());
@@ -59,11 +69,18 @@ impl Prepared {
 }
 
 fn filled(template: &Bytes, id: &str) -> Bytes {
-    let Some(at) = memmem::find(template, HOLE.as_bytes()) else { return template.clone() };
-    let mut filled = BytesMut::with_capacity(template.len() + id.len());
-    filled.put_slice(&template[..at]);
-    filled.put_slice(id.as_bytes());
-    filled.put_slice(&template[at + HOLE.len()..]);
+    let mut holes = memmem::find_iter(template, HOLE.as_bytes()).peekable();
+    if holes.peek().is_none() {
+        return template.clone();
+    }
+    let mut filled = BytesMut::with_capacity(template.len() + 3 * id.len());
+    let mut from = 0;
+    for at in holes {
+        filled.put_slice(&template[from..at]);
+        filled.put_slice(id.as_bytes());
+        from = at + HOLE.len();
+    }
+    filled.put_slice(&template[from..]);
     filled.freeze()
 }
 

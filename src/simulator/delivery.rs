@@ -13,7 +13,8 @@ use tokio::{task::yield_now, time::sleep};
 
 use crate::simulator::{
     log::{Outcome, Ticket},
-    scenario::{Delay, Fault, FaultKind, Pace},
+    responses,
+    scenario::{Delay, Fault, FaultKind, Pace, Quirk},
     vendor::{Headers, Vendor},
 };
 
@@ -71,7 +72,7 @@ impl Delivery {
     }
 
     /// Breaks the answer as the fault says.
-    pub(super) fn break_off(&mut self, fault: &Fault, vendor: &Vendor) {
+    pub(super) fn break_off(&mut self, fault: &Fault, vendor: &Vendor, quirks: &[Quirk]) {
         self.ending = match fault.kind {
             FaultKind::Close => Ending::Close,
             FaultKind::Hang => Ending::Hang,
@@ -84,7 +85,7 @@ impl Delivery {
                 Body::Short(whole.len() as u64, vec![whole.slice(..kept)])
             }
             unchanged @ (Body::Short(..) | Body::Never) => unchanged,
-            Body::Pieces(frames) => Body::Pieces(shortened(frames, fault, vendor)),
+            Body::Pieces(frames) => Body::Pieces(shortened(frames, fault, vendor, quirks)),
         };
     }
 
@@ -128,7 +129,7 @@ impl Delivery {
     }
 }
 
-fn shortened(mut frames: Vec<Bytes>, fault: &Fault, vendor: &Vendor) -> Vec<Bytes> {
+fn shortened(mut frames: Vec<Bytes>, fault: &Fault, vendor: &Vendor, quirks: &[Quirk]) -> Vec<Bytes> {
     frames.truncate(fault.after_events.unwrap_or(usize::MAX));
     if let Some(bytes) = fault.after_bytes {
         let mut all = Bytes::from(frames.concat());
@@ -136,7 +137,15 @@ fn shortened(mut frames: Vec<Bytes>, fault: &Fault, vendor: &Vendor) -> Vec<Byte
         frames = vec![all];
     }
     match (fault.kind, &fault.error) {
-        (FaultKind::Error, Some(error)) => frames.push((vendor.error_event)(error)),
+        (FaultKind::Error, Some(error)) => {
+            let flat = quirks.contains(&Quirk::FlatError);
+            let event = if flat {
+                responses::flat_error(error, &frames)
+            } else {
+                (vendor.error_event)(error, &frames)
+            };
+            frames.push(event);
+        }
         (FaultKind::Garbage, _) => {
             frames.push(Bytes::from_static(b"data: {\"this is\": no JSON\xFF\xFE\n\n\x00\x01"));
         }

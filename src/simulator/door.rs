@@ -1,6 +1,6 @@
 //! HTTP: which path leads where, who is let in.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,10 +12,14 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::simulator::{
-    anthropic, bench,
-    delivery::Delivery,
+    anthropic,
+    ask::{Task, Told},
+    bench,
+    delivery::{Body, Delivery},
+    gemini,
     log::{Entry, Outcome},
     openai,
+    place::{Place, place},
     rule::Sight,
     scenario::{Dialect, ErrorReply},
     stage::{Played, Stage, fail, now, vendor},
@@ -25,40 +29,19 @@ use crate::simulator::{
 /// Largest body taken, in bytes.
 const LARGEST_BODY: usize = 64 << 20;
 
-/// Where a path leads, whatever stands before it.
-enum Place<'a> {
-    Sim(&'a str),
-    Inference { dialect: Dialect, counts: bool },
-    Models,
-    Model(&'a str),
-    Nowhere,
-}
-
-fn place(path: &str) -> Place<'_> {
-    if let Some(rest) = path.strip_prefix("/_sim/") {
-        return Place::Sim(rest);
-    }
-    let (messages, chat) = (Dialect::AnthropicMessages, Dialect::OpenaiChat);
-    match path.trim_end_matches('/') {
-        it if it.ends_with("/chat/completions") => Place::Inference { dialect: chat, counts: false },
-        it if it.ends_with("/messages/count_tokens") => Place::Inference { dialect: messages, counts: true },
-        it if it.ends_with("/messages") => Place::Inference { dialect: messages, counts: false },
-        it if it.ends_with("/models") => Place::Models,
-        it => it.split_once("/models/").map_or(Place::Nowhere, |(_, name)| Place::Model(name)),
-    }
-}
-
 /// Answers every request.
 pub(super) async fn answer(request: HttpRequest, payload: Payload, stage: Data<Stage>) -> HttpResponse {
-    match place(request.path()) {
+    let path = request.path().to_owned();
+    match place(&path, request.query_string()) {
         Place::Sim(rest) => sim(&request, rest, &stage),
-        Place::Inference { dialect, counts } if request.method() == Method::POST => {
+        Place::Inference(asked) if request.method() == Method::POST => {
             let Ok(body) = read(payload).await else { return HttpResponse::PayloadTooLarge().finish() };
-            infer(&request, vendor(dialect), counts, body, &stage).await
+            infer(&request, vendor(asked.dialect), asked.told(), body, &stage).await
         }
+        Place::Stored(id, what) => stored(&request, id, what, &stage),
         Place::Models if request.method() == Method::GET => models(&request, None, &stage),
         Place::Model(name) if request.method() == Method::GET => models(&request, Some(name), &stage),
-        Place::Inference { .. } | Place::Models | Place::Model(_) => refuse(405, &request),
+        Place::Inference(_) | Place::Models | Place::Model(_) => refuse(405, &request),
         Place::Nowhere => refuse(404, &request),
     }
 }
@@ -78,21 +61,22 @@ async fn read(mut payload: Payload) -> Result<Bytes, ()> {
 async fn infer(
     request: &HttpRequest,
     vendor: &'static Vendor,
-    counts: bool,
+    told: Told<'_>,
     bytes: Bytes,
     stage: &Stage,
 ) -> HttpResponse {
     let seq = stage.next_seq();
     let serial = stage.serial(seq);
-    let credential = credential(request.headers(), vendor.dialect);
+    let credential = credential(request, vendor.dialect);
     let mut entry = entry(request, vendor, seq, &credential);
-    if let Some(prepared) = stage.bench.as_ref().filter(|_| !counts) {
-        entry.model = bench::model(&bytes).to_owned();
-        entry.streamed = bench::is_streamed(&bytes);
+    if let Some(prepared) = stage.bench.as_ref().filter(|_| told.task == Task::Answer) {
+        let gemini = vendor.dialect == Dialect::Gemini;
+        entry.model = if gemini { told.model } else { bench::model(&bytes) }.to_owned();
+        entry.streamed = if gemini { told.stream } else { bench::is_streamed(&bytes) };
         // Hundreds of thousands of these must fit into memory.
         entry.headers.retain(|(name, _)| name.starts_with("x-"));
         let delivery = if credential.is_empty() {
-            unauthorized(vendor, &serial)
+            unauthorized(vendor, told, &serial)
         } else {
             entry.usage = Some(bench::USAGE);
             entry.answer_id = Some(format!("{}{serial}", vendor.id_prefix));
@@ -104,7 +88,7 @@ async fn infer(
 
     let parsed: Option<Value> = serde_json::from_slice(&bytes).ok();
     let body = parsed.as_ref().unwrap_or(&Value::Null);
-    let ask = (vendor.read)(body);
+    let ask = (vendor.read)(&expanded(body, vendor, stage), told);
     entry.model.clone_from(&ask.model);
     entry.streamed = ask.stream;
     let header = |name: &str| request.headers().get(name)?.to_str().ok().map(String::from);
@@ -122,12 +106,13 @@ async fn infer(
     let ticket = stage.log.open(entry, &bytes);
 
     let known = stage.scenario.keys.is_empty() || stage.scenario.keys.contains(&credential);
-    let delivery = if credential.is_empty() || !known {
-        unauthorized(vendor, &serial)
+    let mut delivery = if credential.is_empty() || !known {
+        unauthorized(vendor, told, &serial)
     } else if parsed.is_none() && rule.strict.unwrap_or(stage.scenario.strict) {
         fail(vendor, &error(400, "we could not parse the JSON body of your request"), &serial)
     } else {
-        let call = Call { headers: request.headers(), query: request.query_string(), counts };
+        let account = if stage.scenario.state_per_key { credential.as_str() } else { "" };
+        let call = Call { headers: request.headers(), query: request.query_string(), told, account };
         let credential = &credential;
         stage.play(&Played {
             vendor,
@@ -141,6 +126,9 @@ async fn infer(
             ticket: &ticket,
         })
     };
+    if told.array {
+        listed(&mut delivery);
+    }
     ticket.note(|it| it.status = delivery.status);
     signed(delivery, vendor, &serial).send(ticket).await
 }
@@ -164,10 +152,33 @@ fn entry(request: &HttpRequest, vendor: &Vendor, seq: u64, credential: &str) -> 
     }
 }
 
-fn unauthorized(vendor: &Vendor, serial: &str) -> Delivery {
+/// Google calls a bad key a bad request, but not a bad token.
+fn unauthorized(vendor: &Vendor, told: Told<'_>, serial: &str) -> Delivery {
     let mut error = error(401, "");
     error.message = None;
+    if vendor.dialect == Dialect::Gemini && !told.vertex {
+        error.status = 400;
+        error.message = Some("API key not valid. Please pass a valid API key.".into());
+        error.code = Some("API_KEY_INVALID".into());
+    }
     fail(vendor, &error, serial)
+}
+
+/// The body with the conversation it goes on from, if there is one.
+fn expanded<'a>(body: &'a Value, vendor: &Vendor, stage: &Stage) -> Cow<'a, Value> {
+    match vendor.dialect {
+        Dialect::OpenaiResponses => stage.memory.expand(body).unwrap_or(Cow::Borrowed(body)),
+        _ => Cow::Borrowed(body),
+    }
+}
+
+/// An error instead of an array comes as one.
+fn listed(delivery: &mut Delivery) {
+    if let Body::Whole(whole) = &delivery.body
+        && delivery.status >= 400
+    {
+        delivery.body = Body::Whole([b"[", whole.as_ref(), b"]"].concat().into());
+    }
 }
 
 /// Adds the request's id.
@@ -188,12 +199,15 @@ fn error(status: u16, message: &str) -> ErrorReply {
 }
 
 /// The API key presented, or nothing.
-fn credential(headers: &HeaderMap, dialect: Dialect) -> String {
-    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+fn credential(request: &HttpRequest, dialect: Dialect) -> String {
+    let header = |name: &str| request.headers().get(name).and_then(|it| it.to_str().ok());
     let bearer = header("authorization").and_then(|it| it.strip_prefix("Bearer "));
     let key = match dialect {
-        Dialect::OpenaiChat => bearer,
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => bearer.or(header("api-key")),
         Dialect::AnthropicMessages => header("x-api-key").or(bearer),
+        Dialect::Gemini => {
+            header("x-goog-api-key").or(query(request.query_string()).get("key").copied()).or(bearer)
+        }
     };
     key.unwrap_or_default().trim().to_owned()
 }
@@ -215,29 +229,59 @@ fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }
 
-/// Who asks for models: Anthropic's clients send their version.
+/// Who asks: Anthropic's clients send their version, Google's paths say theirs.
 fn asker(request: &HttpRequest) -> Dialect {
     let headers = request.headers();
-    let anthropic = headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
-    if anthropic { Dialect::AnthropicMessages } else { Dialect::OpenaiChat }
+    let has = |name: &str| headers.contains_key(name);
+    if has("x-goog-api-key")
+        || ["/v1beta/", "/publishers/google/"].iter().any(|it| request.path().contains(it))
+    {
+        Dialect::Gemini
+    } else if has("anthropic-version") || has("x-api-key") {
+        Dialect::AnthropicMessages
+    } else {
+        Dialect::OpenaiChat
+    }
 }
 
 fn models(request: &HttpRequest, name: Option<&str>, stage: &Stage) -> HttpResponse {
     let dialect = asker(request);
-    let key = credential(request.headers(), dialect);
-    if key.is_empty() || !(stage.scenario.keys.is_empty() || stage.scenario.keys.contains(&key)) {
+    if !is_let_in(request, dialect, stage) {
         return refuse(401, request);
     }
     let names = &stage.scenario.models;
     let known = name.filter(|it| names.iter().any(|name| name == it));
     let body = match (dialect, name, known) {
-        (Dialect::OpenaiChat, None, _) => openai::models(names),
-        (Dialect::AnthropicMessages, None, _) => anthropic::models(names),
-        (Dialect::OpenaiChat, _, Some(name)) => openai::model(name),
-        (Dialect::AnthropicMessages, _, Some(name)) => anthropic::model(name),
         (_, Some(_), None) => return refuse(404, request),
+        (Dialect::OpenaiChat | Dialect::OpenaiResponses, None, _) => openai::models(names),
+        (Dialect::AnthropicMessages, None, _) => anthropic::models(names),
+        (Dialect::Gemini, None, _) => gemini::models(names),
+        (Dialect::OpenaiChat | Dialect::OpenaiResponses, _, Some(name)) => openai::model(name),
+        (Dialect::AnthropicMessages, _, Some(name)) => anthropic::model(name),
+        (Dialect::Gemini, _, Some(name)) => gemini::model(name),
     };
     HttpResponse::Ok().json(body)
+}
+
+fn is_let_in(request: &HttpRequest, dialect: Dialect, stage: &Stage) -> bool {
+    let key = credential(request, dialect);
+    !key.is_empty() && (stage.scenario.keys.is_empty() || stage.scenario.keys.contains(&key))
+}
+
+/// `/v1/responses/{id}`.
+fn stored(request: &HttpRequest, id: &str, what: &str, stage: &Stage) -> HttpResponse {
+    if !is_let_in(request, Dialect::OpenaiResponses, stage) {
+        return refuse(401, request);
+    }
+    let found = match (request.method(), what) {
+        (&Method::GET, "") => stage.memory.response(id),
+        (&Method::GET, "input_items") => stage.memory.input(id),
+        (&Method::DELETE, "") => {
+            stage.memory.delete(id).then(|| json!({"id": id, "object": "response", "deleted": true}))
+        }
+        _ => return refuse(405, request),
+    };
+    found.map_or_else(|| refuse(404, request), |it| HttpResponse::Ok().json(it))
 }
 
 fn refuse(status: u16, request: &HttpRequest) -> HttpResponse {

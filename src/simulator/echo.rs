@@ -79,8 +79,9 @@ fn named_by_user(text: &str, tools: &[Tool]) -> Vec<ToolReply> {
         let rest = text[at + word.len()..].trim_start();
         let end = rest.find(|it: char| !(it.is_alphanumeric() || "_-.".contains(it))).unwrap_or(rest.len());
         let name = rest[..end].trim_end_matches('.');
-        if tools.iter().any(|it| it.name == name) {
-            calls.push(call(name, object_at(&rest[end..])));
+        if let Some(tool) = tools.iter().find(|it| it.name == name) {
+            let after = &rest[end..];
+            calls.push(if tool.custom { custom(name, line(after)) } else { call(name, object_at(after)) });
         }
     }
     calls
@@ -94,11 +95,24 @@ fn object_at(text: &str) -> Value {
     }
 }
 
+/// The rest of the line, or one word if there is none.
+fn line(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() { "text" } else { line }
+}
+
 fn call_of_example(tool: &Tool) -> ToolReply {
+    if tool.custom {
+        return custom(&tool.name, "text");
+    }
     let example = example::of(&tool.schema);
     call(&tool.name, if example.is_object() { example } else { json!({}) })
 }
 
 fn call(name: &str, arguments: Value) -> ToolReply {
-    ToolReply { name: name.to_owned(), arguments, arguments_text: None, id: None }
+    ToolReply { name: name.to_owned(), arguments, arguments_text: None, custom_input: None, id: None }
+}
+
+fn custom(name: &str, input: &str) -> ToolReply {
+    ToolReply { custom_input: Some(input.to_owned()), ..call(name, Value::Null) }
 }

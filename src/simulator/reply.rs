@@ -1,8 +1,10 @@
 //! An answer, before a dialect writes it.
 
+use serde_json::json;
+
 use crate::simulator::{
     ask::{Ask, tokens},
-    scenario::{AnswerReply, Pace, Quirk, Tokens, ToolReply},
+    scenario::{AnswerReply, Citation, Dialect, ImageReply, Pace, Quirk, Tokens, ToolReply},
 };
 
 /// What is said, and how it ends.
@@ -11,19 +13,54 @@ pub(super) struct Answer {
     pub id: String,
     pub model: String,
     pub reasoning: Option<String>,
+    /// The reasoning is not told in words.
+    pub redacted: bool,
+    /// This opaque state instead of one of ours.
+    pub state: Option<String>,
     pub text: String,
     pub refusal: Option<String>,
     pub calls: Vec<Call>,
+    /// The calls' deltas come in turns.
+    pub interleaved: bool,
+    pub searches: Vec<String>,
+    pub citations: Vec<Cited>,
+    pub images: Vec<ImageReply>,
+    /// Texts of the second and further choices.
+    pub choices: Vec<String>,
+    pub blocked: Option<String>,
     pub finish: Finish,
     pub usage: Tokens,
+}
+
+impl Answer {
+    /// The text of the choice with this index.
+    pub(super) fn text_of(&self, index: u64) -> &str {
+        let other = index.checked_sub(1).and_then(|it| usize::try_from(it).ok());
+        other.and_then(|it| self.choices.get(it)).map_or(&self.text, |it| it)
+    }
+}
+
+/// A source of a part of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cited {
+    pub url: String,
+    pub title: String,
+    /// The part, in bytes of the text.
+    pub bytes: std::ops::Range<usize>,
+    /// The part, in characters of the text.
+    pub characters: std::ops::Range<usize>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub id: String,
     pub name: String,
-    /// JSON text, unless the scenario wants otherwise.
+    /// JSON text, unless the scenario wants otherwise; for a free-form tool its input.
     pub arguments: String,
+    /// A free-form tool is called.
+    pub custom: bool,
+    /// The scenario gave the id.
+    pub named: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +79,8 @@ pub(super) enum Finish {
 pub(super) struct Manner<'a> {
     pub pace: &'a Pace,
     pub quirks: &'a [Quirk],
+    /// For whom opaque state is made; empty: for everybody.
+    pub account: &'a str,
 }
 
 impl Manner<'_> {
@@ -82,16 +121,12 @@ pub(super) fn build(reply: &AnswerReply, ask: &Ask, serial: &str, manner: Manner
         .tools
         .iter()
         .enumerate()
-        .map(|(number, tool)| Call {
-            id: tool.id.clone().unwrap_or_else(|| call_id(serial, number, manner)),
-            name: tool.name.clone(),
-            arguments: arguments(tool, manner),
-        })
+        .map(|(number, tool)| call(number, tool, ask, serial, manner))
         .collect();
     let (text, cut) = cut(&reply.text.repeat(reply.repeat.unwrap_or(1)), ask);
     let finish = match &reply.finish {
         Some(said) => Finish::Said(said.clone()),
-        None if reply.refusal.is_some() => Finish::Refusal,
+        None if reply.refusal.is_some() || reply.blocked.is_some() => Finish::Refusal,
         None if !calls.is_empty() => Finish::Tools,
         None => cut,
     };
@@ -100,12 +135,50 @@ pub(super) fn build(reply: &AnswerReply, ask: &Ask, serial: &str, manner: Manner
         id: serial.to_owned(),
         model: ask.model.clone(),
         reasoning: reply.reasoning.clone().filter(|_| ask.thinking || manner.has(Quirk::ReasoningContent)),
+        redacted: reply.redacted,
+        state: reply.state.clone(),
+        citations: reply.citations.iter().filter_map(|it| cited(it, &text)).collect(),
         text,
         refusal: reply.refusal.clone(),
         calls,
+        interleaved: reply.interleaved,
+        searches: reply.searches.clone(),
+        images: reply.images.clone(),
+        choices: reply.choices.clone(),
+        blocked: reply.blocked.clone(),
         finish,
         usage,
     }
+}
+
+fn call(number: usize, tool: &ToolReply, ask: &Ask, serial: &str, manner: Manner<'_>) -> Call {
+    let declared = ask.tool(&tool.name);
+    let custom = declared.is_some_and(|it| it.custom);
+    let arguments = match &tool.custom_input {
+        Some(input) if custom => input.clone(),
+        Some(input) => json!({"input": input}).to_string(),
+        None => arguments(tool, manner),
+    };
+    Call {
+        id: tool.id.clone().unwrap_or_else(|| call_id(serial, number, manner)),
+        name: declared.map_or(&tool.name, |it| &it.name).clone(),
+        arguments,
+        custom,
+        named: tool.id.is_some(),
+    }
+}
+
+/// Where in `text` the cited words are; nowhere, no citation.
+fn cited(citation: &Citation, text: &str) -> Option<Cited> {
+    let start = text.find(&citation.cited)?;
+    let end = start + citation.cited.len();
+    let first = text[..start].chars().count();
+    Some(Cited {
+        url: citation.url.clone(),
+        title: citation.title.clone(),
+        bytes: start..end,
+        characters: first..first + citation.cited.chars().count(),
+    })
 }
 
 fn call_id(serial: &str, number: usize, manner: Manner<'_>) -> String {
@@ -141,9 +214,8 @@ fn cut(text: &str, ask: &Ask) -> (String, Finish) {
 /// Figures for an answer nobody gave figures for: a part of the prompt counts as cached so that the arithmetic is tested.
 fn estimate(ask: &Ask, reply: &AnswerReply, text: &str, calls: &[Call]) -> Tokens {
     let cached = match ask.dialect {
-        crate::simulator::scenario::Dialect::OpenaiChat => ask.prompt_tokens / 4,
-        crate::simulator::scenario::Dialect::AnthropicMessages if ask.cache_marks => ask.prompt_tokens / 4,
-        crate::simulator::scenario::Dialect::AnthropicMessages => 0,
+        Dialect::AnthropicMessages if !ask.cache_marks => 0,
+        _ => ask.prompt_tokens / 4,
     };
     let cache_write = if ask.cache_marks { ask.prompt_tokens / 8 } else { 0 };
     let reasoning = if ask.thinking { reply.reasoning.as_ref().map_or(0, |it| tokens(it.len())) } else { 0 };

@@ -26,7 +26,7 @@ impl When {
             && self.model.as_ref().is_none_or(|glob| is_match(glob, &it.ask.model))
             && self.credential.as_ref().is_none_or(|glob| is_match(glob, it.credential))
             && self.stream.is_none_or(|stream| stream == it.ask.stream)
-            && self.has_tool.as_ref().is_none_or(|name| it.ask.tools.iter().any(|tool| tool.name == *name))
+            && self.has_tool.as_ref().is_none_or(|name| it.ask.tool(name).is_some())
             && self
                 .headers
                 .iter()

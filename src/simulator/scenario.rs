@@ -3,6 +3,10 @@
 //! YAML (or JSON, which is YAML too), in kebab-case. Rules are tried in order; the first whose `when` fits answers. Without
 //! a fitting rule the simulator echoes politely.
 
+mod reply;
+
+pub use reply::{AnswerReply, Citation, ErrorReply, ImageReply, Raw, Reply, Tokens, ToolReply};
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -25,6 +29,13 @@ pub struct Scenario {
     pub models: Vec<String>,
     /// Decides the dice of `probability`.
     pub seed: u64,
+    /// Opaque state of one API key is refused under another, as of another account.
+    pub state_per_key: bool,
+    /// How long the access tokens live that `/token` gives.
+    #[serde(deserialize_with = "duration")]
+    pub token_lifetime: Duration,
+    /// Vertex paths take no bearer but those of `/token`.
+    pub token_required: bool,
     pub log: LogSettings,
     /// Other scenario files, beside this one, whose rules come after these.
     pub include: Vec<PathBuf>,
@@ -40,6 +51,9 @@ impl Default for Scenario {
             keys: Vec::new(),
             models: ["sim-1", "sim-1-mini", "sim-thinking"].map(String::from).to_vec(),
             seed: 1,
+            state_per_key: false,
+            token_lifetime: Duration::from_hours(1),
+            token_required: false,
             log: LogSettings::default(),
             include: Vec::new(),
             bench: None,
@@ -176,7 +190,9 @@ pub struct Nth {
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     OpenaiChat,
+    OpenaiResponses,
     AnthropicMessages,
+    Gemini,
 }
 
 /// So many requests in a window that starts with the first, for each credential.
@@ -285,108 +301,32 @@ pub enum Quirk {
     WholeForStream,
     /// Messages: input figures only in `message_delta`.
     UsageAtEnd,
-}
-
-/// What to answer.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reply {
-    /// What the default scenario says.
-    #[default]
-    Echo,
-    Answer(AnswerReply),
-    /// One answer after the other: the n-th after n rounds of tool calls; the last one stays.
-    Turns(Vec<AnswerReply>),
-    Error(ErrorReply),
-    Raw(Raw),
-    /// Nothing, forever, not even headers.
-    Hang,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct AnswerReply {
-    pub reasoning: Option<String>,
-    pub text: String,
-    /// `text` so many times over.
-    pub repeat: Option<usize>,
-    pub refusal: Option<String>,
-    pub tools: Vec<ToolReply>,
-    /// In the dialect's own words; by default what fits the content.
-    pub finish: Option<String>,
-    pub usage: Option<Tokens>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ToolReply {
-    pub name: String,
-    #[serde(default)]
-    pub arguments: Value,
-    /// Instead of `arguments`: this text, be it JSON or not.
-    #[serde(default)]
-    pub arguments_text: Option<String>,
-    #[serde(default)]
-    pub id: Option<String>,
-}
-
-/// Token counts. `input`, `cached` and `cache_write` are disjoint; `reasoning` is a part of `output`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Tokens {
-    pub input: u64,
-    pub cached: u64,
-    pub cache_write: u64,
-    pub output: u64,
-    pub reasoning: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ErrorReply {
-    #[serde(default = "bad_request")]
-    pub status: u16,
-    /// The vendor's error type; by default the one of the status.
-    #[serde(default, rename = "type")]
-    pub kind: Option<String>,
-    #[serde(default)]
-    pub code: Option<String>,
-    #[serde(default)]
-    pub param: Option<String>,
-    #[serde(default)]
-    pub message: Option<String>,
-    #[serde(default, deserialize_with = "some_duration")]
-    pub retry_after: Option<Duration>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Raw {
-    #[serde(default = "ok")]
-    pub status: u16,
-    #[serde(default = "json")]
-    pub content_type: String,
-    #[serde(default, deserialize_with = "bytes_of_text")]
-    pub body: Vec<u8>,
-    /// Instead of `body`; beside the scenario file.
-    #[serde(default)]
-    pub file: Option<PathBuf>,
-}
-
-fn ok() -> u16 {
-    200
-}
-
-fn bad_request() -> u16 {
-    400
-}
-
-fn json() -> String {
-    "application/json".into()
-}
-
-fn bytes_of_text<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-    String::deserialize(from).map(String::into_bytes)
+    /// Responses: reasoning is told as text, not as a summary.
+    ReasoningText,
+    /// Responses: the terminal event's output is empty.
+    EmptyOutput,
+    /// Responses: calls appear in the terminal event only.
+    UnannouncedCalls,
+    /// Responses: a `[DONE]` after the terminal event.
+    TrailingDone,
+    /// Responses: an error in the stream is a flat `error` event, not `response.failed`.
+    FlatError,
+    /// Responses: an unfinished encrypted content comes with `output_item.added`.
+    EarlyState,
+    /// Gemini: calls carry ids whatever the model.
+    CallIds,
+    /// Gemini: calls carry no ids whatever the model.
+    MissingCallIds,
+    /// Gemini: thoughts carry signatures too.
+    SignThoughts,
+    /// Gemini: no signature anywhere.
+    MissingSignatures,
+    /// Gemini: `finishReason` in every chunk.
+    FinishInEveryChunk,
+    /// Gemini: `candidatesTokenCount` includes the thoughts.
+    ThoughtsInCandidates,
+    /// Gemini: `role` and `index` are left out.
+    BareCandidates,
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

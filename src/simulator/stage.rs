@@ -15,16 +15,20 @@ use serde_json::{Value, json};
 
 use crate::simulator::{
     anthropic,
-    ask::Ask,
+    ask::{Ask, Task, Told},
     bench::{self, Prepared},
     delivery::{Body, Delivery},
-    echo,
+    echo, gemini,
     log::{Log, Ticket},
+    memory::Memory,
     openai,
     quota::{Allowance, Quotas},
     reply::{self, Manner},
+    responses,
     rule::{Sight, is_lucky},
-    scenario::{AnswerReply, Dialect, ErrorReply, FaultKind, Quirk, Raw, Reply, Rule, Scenario},
+    scenario::{
+        AnswerReply, Dialect, ErrorReply, FaultKind, Pace, Quirk, Raw, Reply, Rule, Scenario, Tokens,
+    },
     vendor::{Call, Complaint, Vendor},
 };
 
@@ -32,6 +36,7 @@ pub(super) struct Stage {
     pub scenario: Scenario,
     pub log: Arc<Log>,
     pub bench: Option<Prepared>,
+    pub memory: Memory,
     quotas: Quotas,
     /// How often each rule's `nth` and `probability` were asked.
     counts: Vec<[AtomicU64; 2]>,
@@ -47,6 +52,7 @@ impl Stage {
         Self {
             log: Log::new(scenario.log.clone()),
             bench: scenario.bench.clone().map(|it| Prepared::new(it, bench_answer)),
+            memory: Memory::default(),
             quotas: Quotas::default(),
             counts,
             serial: AtomicU64::new(1),
@@ -69,6 +75,7 @@ impl Stage {
     pub(super) fn forget(&self) {
         self.log.clear();
         self.quotas.forget();
+        self.memory.forget();
         for count in self.counts.iter().flatten() {
             count.store(0, Ordering::Relaxed);
         }
@@ -104,7 +111,7 @@ impl Stage {
         delivery.headers.extend(allowance.iter().flat_map(|it: &Allowance| (vendor.rate_headers)(it)));
         delivery.headers.extend(rule.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         if let Some(fault) = rule.fault.as_ref().filter(|it| ask.stream || it.kind != FaultKind::Error) {
-            delivery.break_off(fault, vendor);
+            delivery.break_off(fault, vendor, &rule.quirks);
         }
         delivery.set_pace(&rule.pace);
         delivery.delay = rule.delay.clone();
@@ -113,20 +120,57 @@ impl Stage {
 
     fn reply(&self, request: &Played<'_>) -> Delivery {
         let strict = request.rule.strict.unwrap_or(self.scenario.strict);
-        if strict && let Err(complaint) = (request.vendor.judge)(request.body, request.call) {
+        let body = match self.remembered(request) {
+            Ok(body) => body,
+            Err(complaint) => return complained(request, complaint),
+        };
+        if strict && let Err(complaint) = (request.vendor.judge)(&body, request.call) {
             return complained(request, complaint);
         }
+        let task = request.call.told.task;
         match &request.rule.reply {
-            _ if request.call.counts && !matches!(request.rule.reply, Reply::Error(_) | Reply::Hang) => {
+            Reply::Echo | Reply::Answer(_) | Reply::Turns(_) | Reply::Raw(_) if task == Task::Count => {
                 counted(request.ask)
             }
-            Reply::Echo => answered(request, &echo::answer(request.ask)),
-            Reply::Answer(reply) => answered(request, reply),
-            Reply::Turns(turns) => answered(request, &turn(turns, request.ask)),
+            Reply::Echo | Reply::Answer(_) | Reply::Turns(_) if task == Task::Compact => {
+                compacted(request, &body)
+            }
+            Reply::Echo => self.answered(request, &body, &echo::answer(request.ask)),
+            Reply::Answer(reply) => self.answered(request, &body, reply),
+            Reply::Turns(turns) => self.answered(request, &body, &turn(turns, request.ask)),
             Reply::Error(error) => failed(request, error),
             Reply::Raw(raw) => played_back(raw),
             Reply::Hang => Delivery::never(),
         }
+    }
+
+    /// The body with the conversation it goes on from.
+    fn remembered<'a>(&self, request: &Played<'a>) -> Result<Cow<'a, Value>, Complaint> {
+        match request.vendor.dialect {
+            Dialect::OpenaiResponses => self.memory.expand(request.body),
+            _ => Ok(Cow::Borrowed(request.body)),
+        }
+    }
+
+    fn answered(&self, request: &Played<'_>, body: &Value, reply: &AnswerReply) -> Delivery {
+        let Played { vendor, rule, ask, serial, .. } = request;
+        let manner = Manner { pace: &rule.pace, quirks: &rule.quirks, account: request.call.account };
+        let answer = reply::build(reply, ask, serial, manner);
+        request.ticket.note(|it| {
+            it.usage = Some(answer.usage);
+            it.answer_id = Some(format!("{}{serial}", vendor.id_prefix));
+        });
+        if vendor.dialect == Dialect::OpenaiResponses {
+            self.memory.keep(body, &(vendor.whole)(&answer, ask, manner));
+        }
+        if !ask.stream || manner.has(Quirk::WholeForStream) {
+            return Delivery::whole(200, "application/json", (vendor.whole)(&answer, ask, manner));
+        }
+        let mut delivery = Delivery::stream((vendor.frames)(&answer, ask, manner));
+        if ask.array {
+            delivery.content_type = "application/json; charset=UTF-8".into();
+        }
+        delivery
     }
 }
 
@@ -153,7 +197,9 @@ pub(super) fn now() -> u64 {
 pub(super) fn vendor(dialect: Dialect) -> &'static Vendor {
     match dialect {
         Dialect::OpenaiChat => &openai::VENDOR,
+        Dialect::OpenaiResponses => &responses::VENDOR,
         Dialect::AnthropicMessages => &anthropic::VENDOR,
+        Dialect::Gemini => &gemini::VENDOR,
     }
 }
 
@@ -188,7 +234,7 @@ fn complained(request: &Played<'_>, complaint: Complaint) -> Delivery {
     let error = ErrorReply {
         status: 400,
         kind: None,
-        code: None,
+        code: complaint.code.map(String::from),
         param: Some(complaint.at).filter(|it| !it.is_empty()),
         message: Some(complaint.message),
         retry_after: None,
@@ -197,29 +243,30 @@ fn complained(request: &Played<'_>, complaint: Complaint) -> Delivery {
 }
 
 fn counted(ask: &Ask) -> Delivery {
-    Delivery::whole(200, "application/json", anthropic::count(ask.prompt_tokens).to_string())
+    let count = match ask.dialect {
+        Dialect::OpenaiResponses => responses::counted(ask.prompt_tokens),
+        Dialect::Gemini => gemini::counted(ask.prompt_tokens),
+        Dialect::OpenaiChat | Dialect::AnthropicMessages => anthropic::count(ask.prompt_tokens),
+    };
+    Delivery::whole(200, "application/json", count.to_string())
+}
+
+fn compacted(request: &Played<'_>, body: &Value) -> Delivery {
+    let usage = Tokens { input: request.ask.prompt_tokens, output: 20, ..Tokens::default() };
+    request.ticket.note(|it| {
+        it.usage = Some(usage);
+        it.answer_id = Some(format!("{}{}", request.vendor.id_prefix, request.serial));
+    });
+    let items = responses::items(&body["input"]);
+    let compacted = responses::compacted(&items, request.serial, request.call.account, usage);
+    Delivery::whole(200, "application/json", compacted.to_string())
 }
 
 /// The turn the conversation has come to. A side request that declares none of the tools gets plain words.
 fn turn<'a>(turns: &'a [AnswerReply], ask: &Ask) -> Cow<'a, AnswerReply> {
     let Some(turn) = turns.get(ask.rounds).or(turns.last()) else { return Cow::Owned(echo::answer(ask)) };
-    let possible = turn.tools.iter().all(|it| ask.tools.iter().any(|tool| tool.name == it.name));
+    let possible = turn.tools.iter().all(|it| ask.tool(&it.name).is_some());
     if possible { Cow::Borrowed(turn) } else { Cow::Owned(echo::answer(ask)) }
-}
-
-fn answered(request: &Played<'_>, reply: &AnswerReply) -> Delivery {
-    let Played { vendor, rule, ask, serial, .. } = request;
-    let manner = Manner { pace: &rule.pace, quirks: &rule.quirks };
-    let answer = reply::build(reply, ask, serial, manner);
-    request.ticket.note(|it| {
-        it.usage = Some(answer.usage);
-        it.answer_id = Some(format!("{}{serial}", vendor.id_prefix));
-    });
-    if ask.stream && !manner.has(Quirk::WholeForStream) {
-        Delivery::stream((vendor.frames)(&answer, ask, manner))
-    } else {
-        Delivery::whole(200, "application/json", (vendor.whole)(&answer, ask, manner))
-    }
 }
 
 /// Recorded bytes. A recorded stream travels event by event, so that pace and faults apply to it.
@@ -246,10 +293,11 @@ fn events(stream: &[u8]) -> Vec<Bytes> {
 
 fn bench_answer(dialect: Dialect, text: &str, id: &str, chunks: usize) -> (String, Vec<Bytes>) {
     let vendor = vendor(dialect);
-    let body = json!({"model": "sim-bench", "stream": true, "stream_options": {"include_usage": true}});
-    let ask = (vendor.read)(&body);
-    let pace = crate::simulator::scenario::Pace { chunks: Some(chunks), ..Default::default() };
-    let manner = Manner { pace: &pace, quirks: &[] };
+    let options = json!({"include_usage": true, "include_obfuscation": false});
+    let body = json!({"model": "sim-bench", "stream": true, "stream_options": options});
+    let ask = (vendor.read)(&body, Told { model: "sim-bench", stream: true, ..Told::default() });
+    let pace = Pace { chunks: Some(chunks), ..Default::default() };
+    let manner = Manner { pace: &pace, quirks: &[], account: "" };
     let reply = AnswerReply { text: text.to_owned(), usage: Some(bench::USAGE), ..AnswerReply::default() };
     let answer = reply::build(&reply, &ask, id, manner);
     ((vendor.whole)(&answer, &ask, manner), (vendor.frames)(&answer, &ask, manner))

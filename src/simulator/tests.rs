@@ -1,5 +1,8 @@
 //! The simulator, asked over a plain socket.
 
+mod gemini;
+mod responses;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -36,6 +39,8 @@ async fn ask(sim: &Running, method: &str, path: &str, body: &str) -> Reply {
     let mut stream = TcpStream::connect(sim.address).await.unwrap();
     let auth = if path.starts_with(MESSAGES) {
         "x-api-key: sk-1234\r\nanthropic-version: 2023-06-01"
+    } else if path.starts_with("/v1beta/") {
+        "x-goog-api-key: sk-1234"
     } else {
         "authorization: Bearer sk-1234"
     };
@@ -139,7 +144,8 @@ async fn a_stream_follows_the_grammar_of_its_dialect() {
 async fn a_changed_thinking_block_is_refused_and_an_unchanged_one_is_not() {
     let sim = playing("{}").await;
     let turn = |thinking: &str| {
-        let block = json!({"type": "thinking", "thinking": thinking, "signature": seal::sign("I think.")});
+        let block =
+            json!({"type": "thinking", "thinking": thinking, "signature": seal::sign("", "I think.")});
         let mut body = with(messages("hello"), &json!({"thinking": {"type": "adaptive"}}));
         let turns = body["messages"].as_array_mut().unwrap();
         turns.push(json!({"role": "assistant", "content": [block, {"type": "text", "text": "Hi"}]}));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::simulator::{
-    ask::Ask,
+    ask::{Ask, Told},
     quota::Allowance,
     reply::{Answer, Manner},
     scenario::{Dialect, ErrorReply},
@@ -16,7 +16,7 @@ pub(super) type Headers = Vec<(String, String)>;
 /// The parts in which the dialects differ.
 pub(super) struct Vendor {
     pub dialect: Dialect,
-    pub read: fn(&Value) -> Ask,
+    pub read: fn(&Value, Told<'_>) -> Ask,
     /// Refuses what the real one refuses.
     pub judge: fn(&Value, Call<'_>) -> Result<(), Complaint>,
     pub whole: fn(&Answer, &Ask, Manner<'_>) -> String,
@@ -24,7 +24,8 @@ pub(super) struct Vendor {
     pub frames: fn(&Answer, &Ask, Manner<'_>) -> Vec<Bytes>,
     /// The body of an error; the second argument is the request's id.
     pub error: fn(&ErrorReply, &str) -> String,
-    pub error_event: fn(&ErrorReply) -> Bytes,
+    /// The error in a stream of which these frames are out already.
+    pub error_event: fn(&ErrorReply, &[Bytes]) -> Bytes,
     /// What the ids of answers begin with.
     pub id_prefix: &'static str,
     pub request_id_header: &'static str,
@@ -36,8 +37,9 @@ pub(super) struct Vendor {
 pub(super) struct Call<'a> {
     pub headers: &'a HeaderMap,
     pub query: &'a str,
-    /// The request only asks for a count.
-    pub counts: bool,
+    pub told: Told<'a>,
+    /// Whose opaque state is good here; empty: everybody's.
+    pub account: &'a str,
 }
 
 /// Why a request is refused: 400 in the vendor's shape.
@@ -46,11 +48,21 @@ pub(super) struct Complaint {
     /// Which field, as a path such as `messages[1].content`.
     pub at: String,
     pub message: String,
+    /// The vendor's code, where it has one.
+    pub code: Option<&'static str>,
 }
 
 impl Complaint {
     pub(super) fn of<T>(at: impl Into<String>, message: impl Into<String>) -> Result<T, Self> {
-        Err(Self { at: at.into(), message: message.into() })
+        Err(Self { at: at.into(), message: message.into(), code: None })
+    }
+
+    pub(super) fn coded<T>(
+        code: &'static str,
+        at: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<T, Self> {
+        Err(Self { at: at.into(), message: message.into(), code: Some(code) })
     }
 }
 

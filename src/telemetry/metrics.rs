@@ -5,7 +5,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use super::names;
 use crate::{
-    dialect::TokenUsage,
+    dialect::{Loss, TokenUsage},
     usage::{Ending, UsageRecord},
 };
 
@@ -34,6 +34,18 @@ pub fn start() -> Result<Exporter, BuildError> {
 /// Counts an answered request.
 pub fn answered(dialect: &'static str, status: u16) {
     counter!(names::REQUESTS, "dialect" => dialect, "status" => status.to_string()).increment(1);
+}
+
+/// Counts one thing that a translation could not say.
+pub fn lost(client: &'static str, upstream: &'static str, loss: &Loss) {
+    counter!(
+        names::LOSSES,
+        "client" => client,
+        "upstream" => upstream,
+        "action" => loss.action.name(),
+        "severity" => loss.severity.name()
+    )
+    .increment(1);
 }
 
 /// Counts a request without a good key.

@@ -11,6 +11,8 @@ pub const ERROR_KIND: &str = "error.kind";
 
 /// Requests answered, by dialect and HTTP status.
 pub const REQUESTS: &str = "dragoman_requests_total";
+/// What translations could not say, by the two dialects, what became of it, and how much it means.
+pub const LOSSES: &str = "dragoman_translation_losses_total";
 /// Requests with no good key.
 pub const REFUSED_KEYS: &str = "dragoman_refused_keys_total";
 /// Attempts, by upstream, ending and error kind.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::{KeyHasher, PlainKey, RepositoryError, Source, Tenant, TenantKey, TenantRepository};
+use super::{KeyHasher, LossPolicy, PlainKey, RepositoryError, Source, Tenant, TenantKey, TenantRepository};
 use crate::kernel::{
     clock::Clock,
     id::{TenantId, TenantKeyId},
@@ -45,6 +45,7 @@ impl TenantAdmin<'_> {
             name: name.to_owned(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: self.now(),
         };
         self.repository.create_tenant(&tenant).await?;
@@ -58,6 +59,25 @@ impl TenantAdmin<'_> {
         self.repository.set_tenant_enabled(tenant.id, enabled).await?;
         tenant.enabled = enabled;
         Ok(tenant)
+    }
+
+    /// Says what is done about what a translation of the tenant's requests cannot say.
+    pub async fn set_tenant_losses(&self, name: &str, losses: Option<LossPolicy>) -> Result<(), AdminError> {
+        let tenant = self.tenant(name).await?;
+        check_changeable(tenant.source, name)?;
+        Ok(self.repository.set_tenant_losses(tenant.id, losses).await?)
+    }
+
+    /// The same for one key; `None`: as the tenant.
+    pub async fn set_key_losses(
+        &self,
+        tenant: &str,
+        name: &str,
+        losses: Option<LossPolicy>,
+    ) -> Result<(), AdminError> {
+        let key = self.key(tenant, name).await?;
+        check_changeable(key.source, name)?;
+        Ok(self.repository.set_key_losses(key.tenant, key.id, losses).await?)
     }
 
     /// Makes a key. The `PlainKey` is shown to the operator now or never: it is not kept.
@@ -161,6 +181,7 @@ impl TenantAdmin<'_> {
             hint: plain.hint(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: self.now(),
             expires_at,
             last_used_at: None,

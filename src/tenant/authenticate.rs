@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
 use self::failures::Failures;
-use super::{KeyHash, KeyHasher, Tenant, TenantKey};
+use super::{KeyHash, KeyHasher, LossPolicy, Tenant, TenantKey};
 use crate::kernel::id::{TenantId, TenantKeyId};
 
 /// How many seconds lie at least between two reports of one key's use.
@@ -32,6 +32,7 @@ const NEVER: i64 = i64::MIN;
 pub struct TenantScope {
     tenant: TenantId,
     key: TenantKeyId,
+    losses: Option<LossPolicy>,
 }
 
 impl TenantScope {
@@ -41,6 +42,11 @@ impl TenantScope {
 
     pub const fn key(&self) -> TenantKeyId {
         self.key
+    }
+
+    /// What is done about losses: the key's policy, else the tenant's.
+    pub const fn losses(&self) -> Option<LossPolicy> {
+        self.losses
     }
 }
 
@@ -119,7 +125,7 @@ impl KeyTable {
             }
             let enabled = tenant.enabled && key.enabled && !revoked.contains(&key.id);
             let entry = Arc::new(Entry {
-                scope: TenantScope { tenant: tenant.id, key: key.id },
+                scope: TenantScope { tenant: tenant.id, key: key.id, losses: key.losses.or(tenant.losses) },
                 tenant_name: Arc::clone(name),
                 key_name: key.name.into(),
                 enabled: AtomicBool::new(enabled),

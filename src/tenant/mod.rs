@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod authenticate;
 pub mod key;
+pub mod losses;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,6 +12,7 @@ use crate::kernel::id::{TenantId, TenantKeyId};
 
 pub use authenticate::{AuthError, KeyTable, TenantScope};
 pub use key::{KeyHash, KeyHasher, PlainKey};
+pub use losses::LossPolicy;
 
 /// One customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Tenant {
     pub enabled: bool,
     /// Whether the configuration file declares it (read-only elsewhere) or it is managed in the database.
     pub source: Source,
+    /// Absent: the configuration's own.
+    pub losses: Option<LossPolicy>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -50,6 +54,8 @@ pub struct TenantKey {
     pub hint: String,
     pub enabled: bool,
     pub source: Source,
+    /// Absent: the tenant's.
+    pub losses: Option<LossPolicy>,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
@@ -81,6 +87,17 @@ pub trait TenantRepository: Send + Sync {
         tenant: TenantId,
         id: TenantKeyId,
         enabled: bool,
+    ) -> Result<(), RepositoryError>;
+    async fn set_tenant_losses(
+        &self,
+        id: TenantId,
+        losses: Option<LossPolicy>,
+    ) -> Result<(), RepositoryError>;
+    async fn set_key_losses(
+        &self,
+        tenant: TenantId,
+        id: TenantKeyId,
+        losses: Option<LossPolicy>,
     ) -> Result<(), RepositoryError>;
     async fn set_key_expiry(
         &self,

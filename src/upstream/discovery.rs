@@ -8,7 +8,7 @@ use http::Request;
 
 use super::{
     Operation, PrepareError, Upstream,
-    models::{self, MOST_MODELS, NotAList},
+    models::{self, MOST_MODELS, NextPage, NotAList},
 };
 use crate::{catalog::UpstreamModel, credential::Credential};
 
@@ -27,7 +27,7 @@ pub struct Discovery {
 enum Page {
     #[default]
     First,
-    After(String),
+    After(NextPage),
     NoMore,
 }
 
@@ -40,7 +40,7 @@ impl Discovery {
     ) -> Result<Option<Request<Bytes>>, PrepareError> {
         let after = match &self.page {
             Page::First => None,
-            Page::After(id) => Some(("after_id", id.as_str())),
+            Page::After(next) => Some((next.field, next.value.as_str())),
             Page::NoMore => return Ok(None),
         };
         let uri = upstream
@@ -57,7 +57,7 @@ impl Discovery {
         self.models.extend(page.models);
         self.models.truncate(MOST_MODELS);
         self.pages += 1;
-        let is_stuck = |next: &String| matches!(&self.page, Page::After(it) if it == next);
+        let is_stuck = |next: &NextPage| matches!(&self.page, Page::After(it) if it == next);
         self.page = match page.next {
             Some(next) if self.pages < MOST_PAGES && self.models.len() < MOST_MODELS && !is_stuck(&next) => {
                 Page::After(next)

@@ -106,8 +106,14 @@ mod tests {
 
     #[test]
     fn an_objects_id_stays_one_segment() {
-        assert_eq!(joined("https://h/v1/files", &["file-1", "content"], &[]).unwrap(), "https://h/v1/files/file-1/content");
-        assert_eq!(joined("https://h/v1/files", &["a/../b?c"], &[]).unwrap(), "https://h/v1/files/a%2F..%2Fb%3Fc");
+        assert_eq!(
+            joined("https://h/v1/files", &["file-1", "content"], &[]).unwrap(),
+            "https://h/v1/files/file-1/content"
+        );
+        assert_eq!(
+            joined("https://h/v1/files", &["a/../b?c"], &[]).unwrap(),
+            "https://h/v1/files/a%2F..%2Fb%3Fc"
+        );
         for climbing in ["..", ".", ""] {
             assert_eq!(joined("https://h/v1/files", &[climbing], &[]), Err(PrepareError::Address));
         }

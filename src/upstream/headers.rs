@@ -85,7 +85,9 @@ pub(super) fn authenticate(
         AuthScheme::None => return Ok(()),
         AuthScheme::BearerIfAny if secret.is_empty() => return Ok(()),
         _ if secret.is_empty() => return Err(PrepareError::NoSecret),
-        AuthScheme::Bearer | AuthScheme::BearerIfAny => (AUTHORIZATION, format!("Bearer {secret}")),
+        AuthScheme::Bearer | AuthScheme::BearerIfAny | AuthScheme::GoogleToken => {
+            (AUTHORIZATION, format!("Bearer {secret}"))
+        }
         AuthScheme::AnthropicAuto if secret.starts_with("sk-ant-oat") => {
             (AUTHORIZATION, format!("Bearer {secret}"))
         }

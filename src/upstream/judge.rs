@@ -27,7 +27,10 @@ impl Upstream {
     /// Says what a failure means, and what to tell the client.
     pub fn judge(&self, failure: &Failure, tried: &Tried<'_>) -> Verdict {
         let fault = excuse(tried.operation, failure, (self.kind.judge)(failure));
-        let wait = failure.headers().and_then(|it| self.kind.limits.wait(it, tried.now));
+        let wait = match failure {
+            Failure::Status { headers, body, .. } => self.kind.limits.wait(headers, body, tried.now),
+            Failure::Transport(_) | Failure::Stream(_) => None,
+        };
         let (next, outcome) = fault.consequence(wait, tried.now);
         let redactor = self.redactor(tried.credential);
         let said = match failure {

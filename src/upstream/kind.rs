@@ -15,7 +15,7 @@ pub struct UpstreamKind {
     pub name: &'static str,
     /// `gen_ai.provider.name` of OpenTelemetry.
     pub provider: &'static str,
-    /// Absent: the operator must say where.
+    /// Absent: the operator must say where. `{project}` and `{location}` stand for the `Place`.
     pub default_base_url: Option<&'static str>,
     pub version: Version,
     pub paths: Paths,
@@ -38,7 +38,8 @@ pub struct UpstreamKind {
 }
 
 impl UpstreamKind {
-    /// The path of an operation below the base URL, if the upstream has it. `{model}` stands for the model.
+    /// The path of an operation below the base URL, with a query if the operation needs one, if the upstream has it.
+    /// `{model}` stands for the model.
     pub fn path(&self, operation: Operation) -> Option<&'static str> {
         match operation {
             Operation::Generate => Some(self.paths.generate),
@@ -53,6 +54,11 @@ impl UpstreamKind {
     pub fn is_keyless(&self) -> bool {
         matches!(self.auth, AuthScheme::BearerIfAny | AuthScheme::None)
     }
+
+    /// Whether its address names a project and a location.
+    pub fn has_place(&self) -> bool {
+        self.default_base_url.is_some_and(|it| it.contains("{location}"))
+    }
 }
 
 /// What is asked of an upstream.
@@ -66,10 +72,9 @@ pub enum Operation {
     Models,
     /// Responses: a conversation made short.
     Compact,
-    /// Vectors of many texts.
     Embeddings,
-    /// Gemini: the vector of one.
-    EmbedContent,
+    /// Embeddings of several texts, where that is another call (Gemini).
+    EmbeddingBatch,
     /// The legacy text completions.
     Completions,
     ImageGeneration,
@@ -94,7 +99,8 @@ impl Operation {
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
             Self::Compact => "compact",
-            Self::Embeddings | Self::EmbedContent => "embeddings",
+            Self::Embeddings => "embeddings",
+            Self::EmbeddingBatch => "embedding_batch",
             Self::Completions => "completions",
             Self::ImageGeneration => "image_generation",
             Self::ImageEdit => "image_edit",
@@ -126,7 +132,7 @@ pub struct Paths {
 /// Who says the version in the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// Added to a base URL without a path; any other base is taken as it stands (`…/api/paas/v4`).
+    /// Added to a base URL without a path, the `Place` filled in; any other base is taken as it stands (`…/api/paas/v4`).
     IfBare(&'static str),
     /// Added unless the base URL already ends in a version.
     IfMissing(&'static str),
@@ -143,6 +149,8 @@ pub enum AuthScheme {
     Header(&'static str),
     /// `x-api-key`, or `Authorization: Bearer` for a token made by a login (`sk-ant-oat…`).
     AnthropicAuto,
+    /// `Authorization: Bearer` with a token that `Tokens` gets for the account the credential's secret is.
+    GoogleToken,
     None,
 }
 
@@ -150,6 +158,8 @@ pub enum AuthScheme {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Envelope {
     Plain,
+    /// A Gemini body whose calls and results have no `id`: Vertex refuses them, and pairs by name and order.
+    WithoutCallIds,
 }
 
 /// How a stream is cut into frames.

@@ -4,14 +4,18 @@
 
 pub mod discovery;
 mod endpoint;
+mod envelope;
 pub mod errand;
+mod google;
 mod headers;
 mod judge;
 pub mod kind;
 pub mod kinds;
 pub mod limits;
 pub mod models;
+mod place;
 pub mod redact;
+pub mod token;
 pub mod transport;
 pub mod verdict;
 
@@ -35,6 +39,7 @@ pub use endpoint::InvalidBaseUrl;
 pub use errand::Errand;
 pub use judge::Tried;
 pub use kind::{AuthScheme, Operation, PolicyClass, UpstreamKind};
+pub use place::{InvalidPlace, Place};
 pub use verdict::{Failure, Fault, Next, Verdict};
 
 use endpoint::Endpoint;
@@ -47,6 +52,8 @@ pub struct UpstreamSpec {
     pub kind: &'static UpstreamKind,
     /// Absent: the kind's own.
     pub base_url: Option<Url>,
+    /// For kinds whose address has one.
+    pub place: Option<Place>,
     /// Sent with every call; goes before whatever the kind or a client says.
     pub headers: Vec<(HeaderName, SecretString)>,
     /// Absent: the kind's own.
@@ -65,6 +72,7 @@ impl UpstreamSpec {
             name,
             kind,
             base_url: None,
+            place: None,
             headers: Vec::new(),
             auth: None,
             proxy: Proxy::Default,
@@ -128,7 +136,7 @@ pub enum PrepareError {
 
 impl Upstream {
     pub fn new(spec: UpstreamSpec) -> Result<Self, InvalidUpstream> {
-        let endpoint = Endpoint::new(spec.kind, spec.base_url.as_ref())?;
+        let endpoint = Endpoint::new(spec.kind, spec.base_url.as_ref(), spec.place.as_ref())?;
         let mut headers = HeaderMap::new();
         for (name, value) in spec.headers {
             let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) else {
@@ -162,6 +170,11 @@ impl Upstream {
         (self.kind.dialect)(model)
     }
 
+    /// Whether an address is on the host that is called.
+    fn is_at(&self, address: &Url) -> bool {
+        self.endpoint.origin().is_some_and(|it| it == address.origin())
+    }
+
     /// Whether the upstream can do this at all.
     pub fn has(&self, operation: Operation) -> bool {
         self.kind.path(operation).is_some()
@@ -188,7 +201,7 @@ impl Upstream {
         }
         let mut headers = self.headers_of(Some(&call));
         headers::authenticate(self.auth, call.credential.secret.expose_secret(), &mut headers)?;
-        Ok(request(Method::POST, uri, headers, call.body))
+        Ok(request(Method::POST, uri, headers, envelope::wrap(self.kind.envelope, call.body)))
     }
 
     /// Makes the request for a list of models.

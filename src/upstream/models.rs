@@ -12,8 +12,15 @@ pub const MOST_MODELS: usize = 10_000;
 pub struct ModelPage {
     /// In the upstream's order, without those whose name we could not use.
     pub models: Vec<UpstreamModel>,
-    /// Where the next page begins, if there is one (Messages: `has_more`, `last_id`).
-    pub next: Option<String>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<NextPage>,
+}
+
+/// The field of the query that asks for a further page, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextPage {
+    pub field: &'static str,
+    pub value: String,
 }
 
 /// The answer is no list of models.
@@ -21,7 +28,8 @@ pub struct ModelPage {
 #[error("the upstream's answer is no list of models")]
 pub struct NotAList;
 
-/// Reads `{data: [{id}]}` of either dialect; also a bare array, `{models: […]}` and entries with a `name` only.
+/// Reads `{data: [{id}]}` of Chat, Responses and Messages (with `has_more`, `last_id`), and Gemini's `{models: [{name}]}` (with
+/// `nextPageToken`) without those that generate nothing; also a bare array, `{models: […]}` and entries with a `name` only.
 pub fn parse(body: &[u8]) -> Result<ModelPage, NotAList> {
     let value: Value = serde_json::from_slice(body).map_err(|_| NotAList)?;
     let list: &[Value] = match &value {
@@ -34,14 +42,32 @@ pub fn parse(body: &[u8]) -> Result<ModelPage, NotAList> {
         },
         _ => return Err(NotAList),
     };
-    let models = list.iter().filter_map(name).filter_map(|it| UpstreamModel::parse(it).ok());
-    let has_more = value.get("has_more") == Some(&Value::Bool(true));
-    let after = value.get("last_id").and_then(Value::as_str).filter(|_| has_more && !list.is_empty());
-    Ok(ModelPage { models: models.take(MOST_MODELS).collect(), next: after.map(str::to_owned) })
+    let models = list.iter().filter(|it| answers(it)).filter_map(name);
+    let models = models.filter_map(|it| UpstreamModel::parse(it).ok()).take(MOST_MODELS).collect();
+    Ok(ModelPage { models, next: next(&value).filter(|_| !list.is_empty()) })
+}
+
+fn next(list: &Value) -> Option<NextPage> {
+    let text = |name: &str| list.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    let has_more = list.get("has_more") == Some(&Value::Bool(true));
+    let (field, value) = match text("nextPageToken") {
+        Some(token) => ("pageToken", token),
+        None => ("after_id", text("last_id").filter(|_| has_more)?),
+    };
+    Some(NextPage { field, value: value.to_owned() })
+}
+
+/// Whether a model answers at all: Gemini lists those too that only embed.
+fn answers(entry: &Value) -> bool {
+    let methods = entry.get("supportedGenerationMethods").and_then(Value::as_array);
+    methods.is_none_or(|it| it.iter().any(|it| it == "generateContent"))
 }
 
 fn name(entry: &Value) -> Option<&str> {
-    entry.as_str().or_else(|| entry.get("id").or_else(|| entry.get("name"))?.as_str())
+    let name = entry.as_str().or_else(|| entry.get("id").or_else(|| entry.get("name"))?.as_str())?;
+    // Only Gemini's names have their collection before them.
+    let is_gemini = entry.get("supportedGenerationMethods").is_some();
+    Some(name.strip_prefix("models/").filter(|_| is_gemini).unwrap_or(name))
 }
 
 #[cfg(test)]
@@ -53,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn both_dialects_and_their_relatives_are_read() {
+    fn every_dialect_and_their_relatives_are_read() {
         let rows: &[(&str, &[&str])] = &[
             (r#"{"object":"list","data":[{"id":"gpt-5","object":"model"},{"id":"o3"}]}"#, &["gpt-5", "o3"]),
             (
@@ -63,6 +89,13 @@ mod tests {
             (r#"[{"id":"meta/llama"}]"#, &["meta/llama"]),
             (r#"{"models":[{"name":"a"}, "b"]}"#, &["a", "b"]),
             (r#"{"object":"list","data":null}"#, &[]),
+            (
+                r#"{"models":[
+                    {"name":"models/gemini-x","supportedGenerationMethods":["generateContent","countTokens"]},
+                    {"name":"models/embedder","supportedGenerationMethods":["embedContent"]},
+                    {"name":"tunedModels/mine","supportedGenerationMethods":["generateContent"]}]}"#,
+                &["gemini-x", "tunedModels/mine"],
+            ),
         ];
         for (body, expected) in rows {
             assert_eq!(names(body), *expected, "{body}");
@@ -77,7 +110,9 @@ mod tests {
     #[test]
     fn a_further_page_is_named() {
         let page = parse(br#"{"data":[{"id":"a"}],"has_more":true,"last_id":"a"}"#).unwrap();
-        assert_eq!(page.next.as_deref(), Some("a"));
+        assert_eq!(page.next, Some(NextPage { field: "after_id", value: "a".to_owned() }));
+        let page = parse(br#"{"models":[{"name":"models/a"}],"nextPageToken":"t"}"#).unwrap();
+        assert_eq!(page.next, Some(NextPage { field: "pageToken", value: "t".to_owned() }));
         let page = parse(br#"{"data":[],"has_more":true,"last_id":"a"}"#).unwrap();
         assert_eq!(page.next, None);
     }

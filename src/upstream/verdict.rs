@@ -45,13 +45,6 @@ impl Failure {
             Self::Transport(_) => None,
         }
     }
-
-    pub fn headers(&self) -> Option<&HeaderMap> {
-        match self {
-            Self::Status { headers, .. } => Some(headers),
-            Self::Transport(_) | Self::Stream(_) => None,
-        }
-    }
 }
 
 /// What is to be done about a failure.

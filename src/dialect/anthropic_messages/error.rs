@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{ID, wire};
 use crate::{
-    dialect::{WireError, upstream_words},
+    dialect::{WireError, gemini, upstream_words},
     kernel::{
         error::{ErrorKind, GatewayError},
         id::RequestId,
@@ -153,6 +153,9 @@ fn numbers(text: &str) -> Vec<u64> {
 /// Reads an upstream's error by its shape: Anthropic's, OpenAI's, those of others, HTML, nothing.
 pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
     let parsed = serde_json::from_slice::<Value>(body).ok();
+    if let Some(error) = parsed.as_ref().and_then(|it| gemini::error::google(status.as_u16(), it)) {
+        return error;
+    }
     let mut error = parsed.as_ref().map_or_else(|| from_text(body), from_value);
     if error.message.is_empty() {
         let reason = status.canonical_reason().unwrap_or("an error without words");

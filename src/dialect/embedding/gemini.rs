@@ -12,8 +12,13 @@ pub fn decode_request(form: Form, body: &[u8]) -> Result<EmbeddingRequest, Decod
     let Value::Object(fields) = json::parse(body)? else {
         return Err(DecodeError::new("", "the body must be an object"));
     };
-    let mut request =
-        EmbeddingRequest { inputs: Vec::new(), single: form == Form::One, dimensions: None, base64: false, lost: Vec::new() };
+    let mut request = EmbeddingRequest {
+        inputs: Vec::new(),
+        single: form == Form::One,
+        dimensions: None,
+        base64: false,
+        lost: Vec::new(),
+    };
     if form == Form::One {
         read_one(&fields, "", &mut request)?;
         return Ok(request);
@@ -38,7 +43,11 @@ pub fn decode_request(form: Form, body: &[u8]) -> Result<EmbeddingRequest, Decod
     Ok(request)
 }
 
-fn read_one(fields: &Map<String, Value>, at: &str, request: &mut EmbeddingRequest) -> Result<(), DecodeError> {
+fn read_one(
+    fields: &Map<String, Value>,
+    at: &str,
+    request: &mut EmbeddingRequest,
+) -> Result<(), DecodeError> {
     let content = fields.get("content").filter(|it| !it.is_null());
     let content = content.ok_or_else(|| DecodeError::new(format!("{at}/content"), "`content` is missing"))?;
     request.inputs.push(Input::Text(text(content, &format!("{at}/content"), &mut request.lost)?));
@@ -47,7 +56,9 @@ fn read_one(fields: &Map<String, Value>, at: &str, request: &mut EmbeddingReques
         let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
         match (name.as_str(), value) {
             ("model" | "content", _) => {}
-            ("outputDimensionality" | "output_dimensionality", Value::Number(number)) if as_count(number).is_some() => {
+            ("outputDimensionality" | "output_dimensionality", Value::Number(number))
+                if as_count(number).is_some() =>
+            {
                 request.dimensions = as_count(number);
             }
             ("outputDimensionality" | "output_dimensionality", _) => {
@@ -104,13 +115,6 @@ pub fn encode_request(request: &EmbeddingRequest, model: &str) -> Result<(Bytes,
     });
     let requests: Vec<Value> = requests.collect::<Result<_, _>>()?;
     Ok((json!({ "requests": requests }).to_string().into(), request.lost.clone()))
-}
-
-/// A request for one text, said as Gemini's batch of one, without reading what it says. For upstreams that only have the batch.
-pub fn batch_of_one(body: &[u8], model: &str) -> Result<Bytes, DecodeError> {
-    let mut one = json::parse(body)?;
-    name_model(&mut one, model, Always::Yes);
-    Ok(json!({ "requests": [one] }).to_string().into())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -215,7 +219,8 @@ pub fn encode_response(form: Form, response: &EmbeddingResponse) -> Result<Bytes
     for vector in &response.vectors {
         vectors.push(EmbeddingOut { values: vector.to_numbers()? });
     }
-    let usage_metadata = response.usage.input.map(|it| json!({ "promptTokenCount": it, "totalTokenCount": it }));
+    let usage_metadata =
+        response.usage.input.map(|it| json!({ "promptTokenCount": it, "totalTokenCount": it }));
     let out = match form {
         Form::One => Out { embedding: vectors.into_iter().next(), embeddings: None, usage_metadata },
         Form::Many => Out { embedding: None, embeddings: Some(vectors), usage_metadata },

@@ -62,7 +62,10 @@ fn inputs(input: Value) -> Result<(Vec<Input>, bool), DecodeError> {
     let items = items.into_iter().enumerate().map(|(index, item)| match item {
         Value::String(text) => Ok(Input::Text(text)),
         Value::Array(numbers) => tokens(&numbers, &format!("/input/{index}")).map(Input::Tokens),
-        _ => Err(DecodeError::new(format!("/input/{index}"), "an input must be a string or an array of tokens")),
+        _ => Err(DecodeError::new(
+            format!("/input/{index}"),
+            "an input must be a string or an array of tokens",
+        )),
     });
     Ok((items.collect::<Result<_, _>>()?, false))
 }
@@ -119,8 +122,8 @@ struct WireUsage {
 
 /// Reads an upstream's answer; the vectors are put in the order their indices say.
 pub fn decode_response(body: &[u8]) -> Result<EmbeddingResponse, DecodeError> {
-    let wire: WireResponse<'_> =
-        serde_json::from_slice(body).map_err(|it| DecodeError::new("", format!("it is no list of embeddings: {it}")))?;
+    let wire: WireResponse<'_> = serde_json::from_slice(body)
+        .map_err(|it| DecodeError::new("", format!("it is no list of embeddings: {it}")))?;
     let mut data = wire.data;
     if data.iter().all(|it| it.index.is_some()) {
         data.sort_by_key(|it| it.index);

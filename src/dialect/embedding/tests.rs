@@ -28,13 +28,19 @@ fn answer(vectors: &[Value], indices: &[usize]) -> Vec<u8> {
 
 #[test]
 fn every_form_of_input_is_read() {
-    let inputs = |input: Value| openai(&json!({ "model": "m", "input": input })).map(|it| (it.inputs, it.single));
+    let inputs =
+        |input: Value| openai(&json!({ "model": "m", "input": input })).map(|it| (it.inputs, it.single));
     let text = |it: &str| Input::Text(it.to_owned());
     assert_eq!(inputs(json!("a")), Ok((vec![text("a")], true)));
     assert_eq!(inputs(json!(["a"])), Ok((vec![text("a")], false)));
     assert_eq!(inputs(json!([1, 2])), Ok((vec![Input::Tokens(vec![1, 2])], true)));
     assert_eq!(inputs(json!([[1], "b"])), Ok((vec![Input::Tokens(vec![1]), text("b")], false)));
-    for (wrong, at) in [(json!([]), "/input"), (json!(7), "/input"), (json!([[1, "x"]]), "/input/0"), (json!([null]), "/input/0")] {
+    for (wrong, at) in [
+        (json!([]), "/input"),
+        (json!(7), "/input"),
+        (json!([[1, "x"]]), "/input/0"),
+        (json!([null]), "/input/0"),
+    ] {
         assert_eq!(inputs(wrong).unwrap_err().at, at);
     }
     assert_eq!(openai(&json!({ "model": "m" })).unwrap_err().message, "`input` is missing");
@@ -52,7 +58,10 @@ fn a_request_to_gemini_says_all_it_can_and_notes_the_rest() {
         json!({ "model": "models/text-embedding", "content": { "parts": [{ "text": "b" }] }, "outputDimensionality": 256 })
     );
     assert_eq!(places(&losses), ["/user", "/input_type"]);
-    assert_eq!((losses[0].severity, losses[1].severity), (crate::dialect::Severity::Cosmetic, crate::dialect::Severity::Semantic));
+    assert_eq!(
+        (losses[0].severity, losses[1].severity),
+        (crate::dialect::Severity::Cosmetic, crate::dialect::Severity::Semantic)
+    );
 }
 
 #[test]
@@ -74,7 +83,10 @@ fn a_request_of_geminis_becomes_openais() {
         value(&openai::encode_request(&request, "up")),
         json!({ "model": "up", "input": ["a", "b\nc"], "dimensions": 8, "encoding_format": "float" })
     );
-    assert_eq!(places(&request.lost), ["/requests/0/taskType", "/requests/1/content/parts", "/requests/1/title"]);
+    assert_eq!(
+        places(&request.lost),
+        ["/requests/0/taskType", "/requests/1/content/parts", "/requests/1/title"]
+    );
 }
 
 #[test]
@@ -95,7 +107,10 @@ fn one_of_geminis_is_answered_with_one() {
     assert_eq!(value(&openai::encode_request(&request, "m"))["input"], "a");
     let response = openai::decode_response(&answer(&[json!([0.5, 1])], &[0])).unwrap();
     let told = encode_response(DialectId::Gemini, Form::One, &response, &request, "m", 9).unwrap();
-    assert_eq!(told.as_ref(), br#"{"embedding":{"values":[0.5,1]},"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#);
+    assert_eq!(
+        told.as_ref(),
+        br#"{"embedding":{"values":[0.5,1]},"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#
+    );
 }
 
 #[test]
@@ -103,10 +118,13 @@ fn a_gemini_answer_without_usage_is_told_with_the_estimate() {
     let response = gemini::decode_response(br#"{"embeddings":[{"values":[0.1]},{"values":[0.2]}]}"#).unwrap();
     assert!(response.usage.is_empty());
     let request = openai(&json!({ "input": ["a", "b"] })).unwrap();
-    let told = value(&encode_response(DialectId::OpenaiChat, Form::Many, &response, &request, "asked", 7).unwrap());
+    let told =
+        value(&encode_response(DialectId::OpenaiChat, Form::Many, &response, &request, "asked", 7).unwrap());
     assert_eq!(told["usage"], json!({ "prompt_tokens": 7, "total_tokens": 7 }));
     assert_eq!((&told["model"], &told["data"][1]["index"]), (&json!("asked"), &json!(1)));
-    let counted = gemini::decode_response(br#"{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":4}}"#).unwrap();
+    let counted =
+        gemini::decode_response(br#"{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":4}}"#)
+            .unwrap();
     assert_eq!(counted.usage.input, Some(4));
 }
 
@@ -115,11 +133,12 @@ fn the_models_name_in_geminis_own_body_follows_the_route() {
     let renamed = |form, body: Value| value(&gemini::rename(form, &body.to_string().into(), "up").unwrap());
     assert_eq!(renamed(Form::One, json!({ "model": "models/alias" }))["model"], "models/up");
     assert_eq!(renamed(Form::One, json!({ "content": 1 })), json!({ "content": 1 }));
-    assert_eq!(renamed(Form::Many, json!({ "requests": [{}] })), json!({ "requests": [{ "model": "models/up" }] }));
+    assert_eq!(
+        renamed(Form::Many, json!({ "requests": [{}] })),
+        json!({ "requests": [{ "model": "models/up" }] })
+    );
     let body = Bytes::from_static(br#"{ "model" :"models/up"}"#);
     assert_eq!(gemini::rename(Form::One, &body, "up").unwrap().as_ptr(), body.as_ptr());
-    let batch = gemini::batch_of_one(br#"{"content":{"parts":[]}}"#, "up").unwrap();
-    assert_eq!(value(&batch), json!({ "requests": [{ "content": { "parts": [] }, "model": "models/up" }] }));
 }
 
 #[test]

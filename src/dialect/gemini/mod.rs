@@ -6,15 +6,19 @@ pub(super) mod error;
 mod listing;
 mod request;
 mod response;
-mod stream;
+pub(super) mod stream;
 pub(super) mod usage;
+
+pub use error::retry_delay;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
-    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError,
+    canonical::FinishReason,
+    scan::{self, ValueKind},
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -36,6 +40,15 @@ impl ServerCodec for Gemini {
 
     fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
         request::decode(body)
+    }
+
+    /// The body is that of a question, or holds a whole one.
+    fn decode_count_request(&self, body: &[u8]) -> Result<ChatRequest, DecodeError> {
+        let scan = scan::scan(body)?;
+        let whole = ["generateContentRequest", "generate_content_request"]
+            .into_iter()
+            .find_map(|it| scan.span(it).filter(|_| scan.kind(it) == Some(ValueKind::Object)));
+        request::decode(whole.map_or(body, |it| &body[it]))
     }
 
     fn encode_response(&self, response: &ChatResponse, context: &ReplyContext) -> Bytes {

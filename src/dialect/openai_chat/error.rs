@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::CHAT;
 use crate::{
-    dialect::{WireError, upstream_words},
+    dialect::{WireError, gemini, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
 
@@ -142,6 +142,10 @@ pub(in crate::dialect) fn told(fields: &Map<String, Value>) -> Option<WireError>
 }
 
 fn read(status: u16, value: &Value) -> Option<WireError> {
+    // Gemini's Chat endpoint, and clones that stand before Gemini, tell errors in Google's shape.
+    if let Some(error) = gemini::error::google(status, value) {
+        return Some(error);
+    }
     let value = match value {
         Value::Array(values) => values.first()?,
         other => other,

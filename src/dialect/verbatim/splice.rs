@@ -47,7 +47,10 @@ pub fn splice(
     if scan.object_span().start > 0 && body.starts_with(b"\xEF\xBB\xBF") {
         edits.push(Edit { span: 0..3, text: Vec::new() });
     }
-    edits.extend(replaced_model(body, scan, model));
+    // Gemini's model is in the path; one in the body is the client's affair.
+    if dialect != DialectId::Gemini {
+        edits.extend(replaced_model(body, scan, model));
+    }
     if dialect == DialectId::OpenaiChat {
         edits.extend(stream_options(body, scan, include_usage));
     }
@@ -175,6 +178,12 @@ mod tests {
             spliced_as(DialectId::AnthropicMessages, body, IncludeUsage::Ask),
             body.replace("\"fast\"", "\"up-1\"")
         );
+    }
+
+    #[test]
+    fn a_model_in_the_body_of_a_dialect_that_names_it_in_the_path_is_left_alone() {
+        let body = r#"{"model":"models/x", "contents":[], "generationConfig":{"model":"y"}}"#;
+        assert_eq!(spliced_as(DialectId::Gemini, body, IncludeUsage::Ask), body);
     }
 
     #[test]

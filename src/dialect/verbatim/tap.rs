@@ -61,8 +61,10 @@ pub struct Tap {
     held: BytesMut,
     seen: Tapped,
     usage: Counted,
-    /// Chat: choices that have begun and not ended, as far as frames tell without being read.
+    /// Chat, Gemini: choices that have begun and not ended; of Chat as far as frames tell without being read.
     unfinished: BTreeSet<u64>,
+    /// Gemini: candidates that said why they ended, which others may not have done yet.
+    finished: BTreeSet<u64>,
     /// Whether `[DONE]` or `message_stop` was seen.
     terminal: bool,
     /// What became of the last event, if the last chunk ended between its CR and an LF.
@@ -86,6 +88,7 @@ impl Tap {
             seen: Tapped::default(),
             usage: Counted::new(dialect),
             unfinished: BTreeSet::new(),
+            finished: BTreeSet::new(),
             terminal: false,
             cut_end: None,
         }

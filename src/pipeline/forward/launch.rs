@@ -168,7 +168,7 @@ impl Pipeline {
             model_name: order.model_name.to_owned(),
             upstream_model: order.target.model.as_str().to_owned(),
             streamed: order.streamed,
-            operation: order.operation.name().to_owned(),
+            operation: name(order.operation).to_owned(),
             estimated_input: order.estimated_input,
             started_at: self.clock.now(),
         };
@@ -176,11 +176,7 @@ impl Pipeline {
     }
 
     /// Writes the intent down.
-    async fn embark<'a>(
-        &'a self,
-        order: Order<'a>,
-        intent: Intent,
-    ) -> Result<(Load, Voyage<'a>), Failed> {
+    async fn embark<'a>(&'a self, order: Order<'a>, intent: Intent) -> Result<(Load, Voyage<'a>), Failed> {
         let meter =
             self.accounts.begin(intent).await.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
         let broken = match &order.load {
@@ -251,7 +247,8 @@ impl Voyage<'_> {
     /// The upstream's answer cannot be used.
     pub(super) fn unreadable(self, error: &DecodeError) -> Failed {
         let told = error::answer(error);
-        let wire = WireError { kind: told.kind, message: told.message, error_type: None, code: None, param: None };
+        let wire =
+            WireError { kind: told.kind, message: told.message, error_type: None, code: None, param: None };
         self.failed(&Failure::Stream(wire))
     }
 
@@ -259,5 +256,13 @@ impl Voyage<'_> {
     pub(super) fn interrupted(self) -> Failed {
         self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
         Failed { error: error::stopping(), next: Next::GiveUp }
+    }
+}
+
+/// What is written down: a batch of embeddings is no other operation to whoever reads the ledger.
+const fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::EmbeddingBatch => Operation::Embeddings.name(),
+        other => other.name(),
     }
 }

@@ -26,11 +26,11 @@ pub use upload::Upload;
 
 pub use crate::upstream::transport::websocket::{Farewell, Frame};
 
-use super::{Inbound, Pipeline, Refusal, Reply, ReplyBody, attempt::Failed, dispatch::Try, error};
+use super::{Inbound, Pipeline, Refusal, Trail, attempt::Failed, dispatch::Try, error};
 use crate::{
     credential::Outcome,
     dialect::{
-        ReplyContext,
+        DialectId, ReplyContext,
         scan::{self, ValueKind},
         verbatim::{self, IncludeUsage},
     },
@@ -47,6 +47,25 @@ use launch::{Load, Order, Voyage};
 use passage::Watch;
 use wish::{Body, Wish};
 
+/// What goes back to the client.
+#[derive(Debug)]
+pub struct Delivery {
+    pub status: StatusCode,
+    /// Of the upstream's headers, those that may pass, and what the body is.
+    pub headers: HeaderMap,
+    pub body: Goods,
+    pub trail: Trail,
+}
+
+/// An answer's body.
+#[derive(Debug)]
+pub enum Goods {
+    /// JSON.
+    Whole(Bytes),
+    /// Anything, on its way.
+    Passage(Box<Passage>),
+}
+
 /// What is done with a successful answer.
 struct Home<'a> {
     inbound: &'a Inbound,
@@ -61,7 +80,7 @@ impl Pipeline {
         inbound: Inbound,
         operation: Operation,
         upload: Option<Upload>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Delivery, Refusal> {
         let wish = match upload {
             Some(upload) => Wish::on_its_way(operation, upload, self.bounds.max_held).await?,
             None => Wish::held(&inbound, operation)?,
@@ -72,11 +91,13 @@ impl Pipeline {
             .map_err(|it| error::no_route(&it))?;
         let able: Vec<&Target> = route
             .targets()
-            .filter(|it| self.upstreams.get(&it.upstream).is_some_and(|it| embed::suits(it, operation)))
+            .filter(|target| {
+                let upstream = self.upstreams.get(&target.upstream);
+                upstream.is_some_and(|it| embed::suits(it, target, inbound.dialect, operation))
+            })
             .collect();
         if able.is_empty() {
-            let message =
-                format!("the upstream of `{}` has no {}", wish.model, operation.name().replace('_', " "));
+            let message = format!("the upstream of `{}` has no operation `{}`", wish.model, operation.name());
             return Err(GatewayError::new(ErrorKind::Unsupported, message).into());
         }
         let attempt = async |it: Try<'_>| self.carry(&inbound, &wish, it).await;
@@ -84,7 +105,7 @@ impl Pipeline {
     }
 
     /// Makes one attempt.
-    async fn carry(&self, inbound: &Inbound, wish: &Wish, it: Try<'_>) -> Result<Reply, Failed> {
+    async fn carry(&self, inbound: &Inbound, wish: &Wish, it: Try<'_>) -> Result<Delivery, Failed> {
         let Try { upstream, target, lease, trail } = it;
         let (operation, load, way) = match &wish.body {
             Body::Upload(opened) => {
@@ -96,9 +117,10 @@ impl Pipeline {
                 (wish.operation, Load::Upload(freight), Way::AsItIs)
             }
             Body::Json { bytes, scan } => match wish.operation {
-                Operation::Embeddings | Operation::EmbedContent => {
+                Operation::Embeddings | Operation::EmbeddingBatch => {
                     let said = embed::say(inbound.dialect, wish, bytes, scan, upstream, target)?;
-                    trail.losses = said.losses;
+                    let dialect = upstream.dialect(&target.model);
+                    trail.losses = self.account_for(inbound, dialect, &said.losses)?;
                     (said.operation, Load::Json(said.body), said.way)
                 }
                 Operation::Completions => {
@@ -107,7 +129,7 @@ impl Pipeline {
                         self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
                     let usage =
                         if abilities.stream_options { IncludeUsage::Ask } else { IncludeUsage::Never };
-                    let chat = crate::dialect::DialectId::OpenaiChat;
+                    let chat = DialectId::OpenaiChat;
                     let body = verbatim::splice(chat, bytes, scan, &target.model, usage);
                     (wish.operation, Load::Json(body), Way::AsItIs)
                 }
@@ -137,17 +159,13 @@ impl Pipeline {
         let headers = self.headers_home(inbound, &voyage, &parts.headers);
         let home = Home { inbound, wish, way };
         let body = self.bring(home, parts.status, &parts.headers, body, voyage).await?;
-        Ok(Reply { status: parts.status, headers, body, trail: trail.clone() })
+        Ok(Delivery { status: parts.status, headers, body, trail: trail.clone() })
     }
 
     /// What the client is told beside the body: what concerns it, and what the body is.
     fn headers_home(&self, inbound: &Inbound, voyage: &Voyage<'_>, headers: &HeaderMap) -> HeaderMap {
-        let mut home = voyage.upstream.reply_headers(
-            &voyage.target.model,
-            inbound.dialect,
-            headers,
-            self.clock.now(),
-        );
+        let mut home =
+            voyage.upstream.reply_headers(&voyage.target.model, inbound.dialect, headers, self.clock.now());
         for name in [CONTENT_TYPE, CONTENT_DISPOSITION] {
             if let Some(value) = headers.get(&name) {
                 home.insert(name, value.clone());
@@ -164,7 +182,7 @@ impl Pipeline {
         headers: &HeaderMap,
         body: ByteStream,
         voyage: Voyage<'_>,
-    ) -> Result<ReplyBody, Failed> {
+    ) -> Result<Goods, Failed> {
         if !is(headers, "application/json") {
             let watch = self.watch(&home, headers);
             return self.pass(voyage, headers, body, watch).await;
@@ -181,7 +199,7 @@ impl Pipeline {
         if rest.is_some() {
             let stop = self.stop.clone();
             let passage = Passage::new(voyage, pieces, rest, Watch::Nothing, None, stop);
-            return Ok(ReplyBody::Passage(Box::new(passage)));
+            return Ok(Goods::Passage(Box::new(passage)));
         }
         let body = joined(pieces);
         if is_error(&body) {
@@ -191,7 +209,7 @@ impl Pipeline {
     }
 
     /// Settles an answer that is here.
-    fn settle_whole(&self, home: Home<'_>, body: Bytes, mut voyage: Voyage<'_>) -> Result<ReplyBody, Failed> {
+    fn settle_whole(&self, home: Home<'_>, body: Bytes, mut voyage: Voyage<'_>) -> Result<Goods, Failed> {
         let used = usage::of_reply(&body);
         let answered = scan::scan(&body).ok();
         let said = |name: &str| {
@@ -211,7 +229,7 @@ impl Pipeline {
         }
         voyage.lease.report(&Outcome::Success);
         voyage.meter.end(Ending::Completed, None);
-        Ok(ReplyBody::Whole(told))
+        Ok(Goods::Whole(told))
     }
 
     /// Opens the passage once the first bytes are here, so that a failure before them can still be another's success.
@@ -221,7 +239,7 @@ impl Pipeline {
         headers: &HeaderMap,
         mut body: ByteStream,
         watch: Watch,
-    ) -> Result<ReplyBody, Failed> {
+    ) -> Result<Goods, Failed> {
         let stop = self.stop.clone();
         let first = tokio::select! {
             first = timeout(self.bounds.commit_after, body.next()) => first,
@@ -238,7 +256,7 @@ impl Pipeline {
             .then(|| headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
             .flatten()
             .filter(|_| !headers.contains_key(CONTENT_ENCODING));
-        Ok(ReplyBody::Passage(Box::new(Passage::new(voyage, ready, rest, watch, length, stop))))
+        Ok(Goods::Passage(Box::new(Passage::new(voyage, ready, rest, watch, length, stop))))
     }
 
     fn watch(&self, home: &Home<'_>, headers: &HeaderMap) -> Watch {
@@ -282,9 +300,8 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 
 /// Whether a body's type is this one, whatever its parameters.
 fn is(headers: &HeaderMap, wanted: &str) -> bool {
-    header(headers, &CONTENT_TYPE).is_some_and(|it| {
-        it.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
-    })
+    header(headers, &CONTENT_TYPE)
+        .is_some_and(|it| it.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -302,8 +319,5 @@ fn is_error(body: &[u8]) -> bool {
 }
 
 const fn makes_text(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Completions | Operation::Transcription | Operation::SpeechTranslation
-    )
+    matches!(operation, Operation::Completions | Operation::Transcription | Operation::SpeechTranslation)
 }

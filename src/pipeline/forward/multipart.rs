@@ -147,11 +147,7 @@ impl Finder {
         self.offset += count;
     }
 
-    fn bounded(
-        &self,
-        limit: usize,
-        fault: MultipartFault,
-    ) -> Result<Option<Option<Found>>, MultipartFault> {
+    fn bounded(&self, limit: usize, fault: MultipartFault) -> Result<Option<Option<Found>>, MultipartFault> {
         if self.pending.len() > limit { Err(fault) } else { Ok(None) }
     }
 }
@@ -237,7 +233,9 @@ mod tests {
     fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
         let mut body = Vec::new();
         for (head, value) in parts {
-            body.extend_from_slice(format!("--XX\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes());
+            body.extend_from_slice(
+                format!("--XX\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
+            );
             body.extend_from_slice(value);
             body.extend_from_slice(b"\r\n");
         }
@@ -247,7 +245,8 @@ mod tests {
 
     #[test]
     fn the_model_is_found_wherever_it_stands() {
-        let file: (&str, &[u8]) = ("name=\"file\"; filename=\"a;b.wav\"\r\nContent-Type: audio/wav", b"\r\n--X\r\n-- data");
+        let file: (&str, &[u8]) =
+            ("name=\"file\"; filename=\"a;b.wav\"\r\nContent-Type: audio/wav", b"\r\n--X\r\n-- data");
         for parts in [[("name=\"model\"", &b"whisper-1"[..]), file], [file, ("name=model", b"whisper-1")]] {
             let body = form(&parts);
             for length in 1..body.len() {
@@ -260,7 +259,11 @@ mod tests {
 
     #[test]
     fn what_is_not_the_model_is_not_taken_for_it() {
-        for head in ["name=\"model\"; filename=\"model\"", "name=\"models\"", "filename=\"model\"; x=\"; name=model\""] {
+        for head in [
+            "name=\"model\"; filename=\"model\"",
+            "name=\"models\"",
+            "filename=\"model\"; x=\"; name=model\"",
+        ] {
             assert_eq!(run(TYPE, &form(&[(head, b"gpt")]), 7), Ok(None), "{head}");
         }
         assert_eq!(run(TYPE, b"--XX--\r\nname=\"model\"\r\n\r\n", 5), Ok(None));
@@ -269,7 +272,11 @@ mod tests {
 
     #[test]
     fn a_second_model_is_refused() {
-        let body = form(&[("name=\"model\"", b"a"), ("name=\"file\"; filename=\"f\"", b"x"), ("name=\"model\"", b"b")]);
+        let body = form(&[
+            ("name=\"model\"", b"a"),
+            ("name=\"file\"; filename=\"f\"", b"x"),
+            ("name=\"model\"", b"b"),
+        ]);
         for length in [1, 10, 1000] {
             assert_eq!(run(TYPE, &body, length), Err(MultipartFault::Twice));
         }
@@ -285,7 +292,9 @@ mod tests {
             let found = run(content_type, &form(&[("name=\"model\"", b"m")]), 3).unwrap();
             assert_eq!(found.map(|it| it.value).as_deref(), Some("m"), "{content_type}");
         }
-        for content_type in ["multipart/form-data", "multipart/form-data; boundary=", "application/json; boundary=XX"] {
+        for content_type in
+            ["multipart/form-data", "multipart/form-data; boundary=", "application/json; boundary=XX"]
+        {
             assert_eq!(Finder::new(content_type).err(), Some(MultipartFault::Boundary), "{content_type}");
         }
     }
@@ -300,7 +309,9 @@ mod tests {
     #[test]
     fn nothing_is_held_without_a_bound() {
         let mut finder = Finder::new(TYPE).unwrap();
-        finder.push(b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n").unwrap();
+        finder
+            .push(b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n")
+            .unwrap();
         for _ in 0..64 {
             finder.push(&[b'a'; 4096]).unwrap();
             assert!(finder.pending.len() <= 4096);

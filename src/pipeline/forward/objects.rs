@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    joined,
+    Delivery, Goods, joined,
     launch::{Load, Order, Voyage},
     passage::Watch,
     upload::{Freight, Upload},
@@ -20,7 +20,7 @@ use crate::{
         error::{ErrorKind, GatewayError},
         id::CredentialId,
     },
-    pipeline::{Inbound, Pipeline, Refusal, Reply, ReplyBody, Trail, attempt::Failed, error},
+    pipeline::{Inbound, Pipeline, Refusal, Trail, attempt::Failed, error},
     routing::Target,
     tenant::RepositoryError,
     upstream::{Failure, Operation, Upstream},
@@ -55,7 +55,7 @@ impl Pipeline {
         deed: Deed,
         query: &str,
         upload: Option<Upload>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Delivery, Refusal> {
         match deed {
             Deed::Create => self.create(&inbound, shelf, upload).await,
             Deed::List => self.list(&inbound, shelf, query).await,
@@ -71,7 +71,7 @@ impl Pipeline {
         inbound: &Inbound,
         shelf: Shelf,
         upload: Option<Upload>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Delivery, Refusal> {
         let (home, load) = match upload {
             Some(upload) => (self.any_home(inbound, shelf)?, Load::Upload(Freight::new(upload))),
             None if shelf == Shelf::Batches => {
@@ -84,14 +84,14 @@ impl Pipeline {
             }
         };
         let (upstream, credential) = (home.target.upstream.clone(), home.lease.credential().id);
-        let (mut reply, body) = self.ask_home(inbound, shelf, &home_order(&home, Method::POST), home, load).await?;
+        let (mut reply, body) = self.ask_home(inbound, shelf, &asked(Method::POST), home, load).await?;
         let Some(id) = text(&body, "id") else {
             let message = "the upstream did not say which id it gave";
             return Err(GatewayError::new(ErrorKind::UpstreamFailed, message).into());
         };
         let object = KeptObject { shelf, id, upstream, credential, created_at: self.clock.now() };
         self.remember(inbound, &object).await?;
-        reply.body = ReplyBody::Whole(body);
+        reply.body = Goods::Whole(body);
         Ok(reply)
     }
 
@@ -116,10 +116,10 @@ impl Pipeline {
         id: &str,
         method: Method,
         part: Option<&'static str>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Delivery, Refusal> {
         let object = self.own(inbound, shelf, id).await?;
         let home = self.home_of(&object, shelf)?;
-        let mut order = home_order(&home, method.clone());
+        let mut order = asked(method.clone());
         order.tail = std::iter::once(object.id.clone()).chain(part.map(str::to_owned)).collect();
         if part == Some("content") {
             return self.ask_for_content(inbound, shelf, &order, home).await;
@@ -131,7 +131,7 @@ impl Pipeline {
         } else if shelf == Shelf::Batches {
             self.remember_results(inbound, &object, &body).await?;
         }
-        reply.body = ReplyBody::Whole(body);
+        reply.body = Goods::Whole(body);
         Ok(reply)
     }
 
@@ -224,11 +224,10 @@ impl Pipeline {
             .filter(|it| it.upstream == object.upstream && it.id != object.credential)
             .map(|it| it.id)
             .collect();
-        let lease =
-            self.pool.lease(&target.upstream, &target.model, None, &others).map_err(|it| {
-                let wait = error::no_credential(&it, &*self.clock).retry_after;
-                gone().retry_after(wait)
-            })?;
+        let lease = self.pool.lease(&target.upstream, &target.model, None, &others).map_err(|it| {
+            let wait = error::no_credential(&it, &*self.clock).retry_after;
+            gone().retry_after(wait)
+        })?;
         Ok(Home { upstream, target, lease })
     }
 
@@ -240,7 +239,7 @@ impl Pipeline {
         asked: &Asked,
         home: Home<'_>,
         load: Load,
-    ) -> Result<(Reply, Bytes), Refusal> {
+    ) -> Result<(Delivery, Bytes), Refusal> {
         let trail = trail(&home);
         self.ask_whole(inbound, shelf, asked, home, load, &trail)
             .await
@@ -255,7 +254,7 @@ impl Pipeline {
         home: Home<'_>,
         load: Load,
         trail: &Trail,
-    ) -> Result<(Reply, Bytes), Failed> {
+    ) -> Result<(Delivery, Bytes), Failed> {
         let Home { upstream, target, lease } = home;
         let tail: Vec<&str> = asked.tail.iter().map(String::as_str).collect();
         let order = order(inbound, shelf, asked, &tail, upstream, &target, lease, load);
@@ -274,10 +273,10 @@ impl Pipeline {
         voyage.meter.first_byte();
         voyage.meter.answered(text(&body, "id").as_deref(), None);
         finish(voyage);
-        let reply = Reply {
+        let reply = Delivery {
             status: parts.status,
             headers,
-            body: ReplyBody::Whole(Bytes::new()),
+            body: Goods::Whole(Bytes::new()),
             trail: trail.clone(),
         };
         Ok((reply, body))
@@ -289,7 +288,7 @@ impl Pipeline {
         shelf: Shelf,
         asked: &Asked,
         home: Home<'_>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Delivery, Refusal> {
         let trail = trail(&home);
         let Home { upstream, target, lease } = home;
         let tail: Vec<&str> = asked.tail.iter().map(String::as_str).collect();
@@ -299,7 +298,7 @@ impl Pipeline {
             let (parts, body, voyage) = self.launch(order).await?;
             let headers = self.headers_home(inbound, &voyage, &parts.headers);
             let body = self.pass(voyage, &parts.headers, body, Watch::Nothing).await?;
-            Ok::<_, Failed>(Reply { status: parts.status, headers, body, trail: trail.clone() })
+            Ok::<_, Failed>(Delivery { status: parts.status, headers, body, trail: trail.clone() })
         };
         passed.await.map_err(|it| Refusal { error: it.error, trail: trail.clone() })
     }
@@ -310,11 +309,10 @@ struct Asked {
     method: Method,
     tail: Vec<String>,
     query: Vec<(String, String)>,
-    credential: CredentialId,
 }
 
-fn home_order(home: &Home<'_>, method: Method) -> Asked {
-    Asked { method, tail: Vec::new(), query: Vec::new(), credential: home.lease.credential().id }
+fn asked(method: Method) -> Asked {
+    Asked { method, tail: Vec::new(), query: Vec::new() }
 }
 
 #[expect(clippy::too_many_arguments, reason = "a call is what everyone knows of it")]

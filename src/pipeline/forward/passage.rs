@@ -46,7 +46,10 @@ pub(super) enum Watch {
     /// Events that may hold usage; too long a one ends the watch, not the answer.
     Events(Option<SseDecoder>),
     /// The events of legacy completions, which are Chat's: passed whole, so that an error can follow.
-    Completions { tap: Box<Tap>, encoder: Box<dyn EventEncoder> },
+    Completions {
+        tap: Box<Tap>,
+        encoder: Box<dyn EventEncoder>,
+    },
 }
 
 impl Watch {

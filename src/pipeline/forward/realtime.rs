@@ -51,7 +51,8 @@ pub struct Hearing {
 impl Pipeline {
     /// Opens a session. `query` is the client's; its `model` is where it leads.
     pub async fn realtime(&self, inbound: Inbound, query: &str) -> Result<Line, Refusal> {
-        let fields: Vec<(Cow<'_, str>, Cow<'_, str>)> = url::form_urlencoded::parse(query.as_bytes()).collect();
+        let fields: Vec<(Cow<'_, str>, Cow<'_, str>)> =
+            url::form_urlencoded::parse(query.as_bytes()).collect();
         let mut named = fields.iter().filter(|it| it.0 == "model").map(|it| &*it.1);
         let bad = |message: String| GatewayError::new(ErrorKind::BadRequest, message).at("/model");
         let model = match (named.next(), named.next()) {
@@ -195,7 +196,8 @@ impl Hearing {
 }
 
 fn is_of_type(event: &Bytes, wanted: &str) -> bool {
-    crate::dialect::scan::scan(event).is_ok_and(|it| it.string(event, "type").ok().flatten().as_deref() == Some(wanted))
+    crate::dialect::scan::scan(event)
+        .is_ok_and(|it| it.string(event, "type").ok().flatten().as_deref() == Some(wanted))
 }
 
 fn close(code: u16, reason: &str) -> Frame {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, stream::{self, BoxStream}};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use parking_lot::Mutex;
 
 use super::multipart::{self, Finder, Found, MultipartFault};
@@ -81,8 +84,7 @@ impl Opened {
     /// The body with the model's name as the upstream knows it.
     pub(super) fn into_freight(self, model: &str) -> Freight {
         let Self { upload, mut finder, head, found } = self;
-        let length =
-            upload.length.map(|it| it.saturating_sub(found.span.len() as u64) + model.len() as u64);
+        let length = upload.length.map(|it| it.saturating_sub(found.span.len() as u64) + model.len() as u64);
         let head = replaced(head, &found, model);
         let rest = upload.pieces.map(move |piece| {
             let piece = piece?;

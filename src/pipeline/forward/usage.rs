@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::dialect::{TokenUsage, scan::{self, ValueKind}};
+use crate::dialect::{
+    TokenUsage,
+    scan::{self, ValueKind},
+};
 
 /// Reads the usage of a whole JSON reply, and nothing else of it.
 pub(super) fn of_reply(body: &[u8]) -> TokenUsage {
@@ -116,12 +119,20 @@ mod tests {
         assert_eq!((transcript.audio_input, transcript.total_output()), (Some(14), 5));
         assert_eq!(of(&json!({ "results": [], "usage": { "total_tokens": 27 } })).input, Some(27));
         assert_eq!(of(&json!({ "meta": { "tokens": { "input_tokens": 3.0 } } })).input, Some(3));
-        assert_eq!(of(&json!({ "embeddings": [], "usageMetadata": { "promptTokenCount": 4 } })).input, Some(4));
+        assert_eq!(
+            of(&json!({ "embeddings": [], "usageMetadata": { "promptTokenCount": 4 } })).input,
+            Some(4)
+        );
     }
 
     #[test]
     fn a_duration_is_no_count_of_tokens() {
-        for body in [json!({ "usage": { "type": "duration", "seconds": 12 } }), json!({ "usage": null }), json!({}), json!([])] {
+        for body in [
+            json!({ "usage": { "type": "duration", "seconds": 12 } }),
+            json!({ "usage": null }),
+            json!({}),
+            json!([]),
+        ] {
             assert!(of(&body).is_empty(), "{body}");
         }
     }

@@ -28,7 +28,10 @@ pub(super) struct Wish {
 }
 
 pub(super) enum Body {
-    Json { bytes: Bytes, scan: Scan },
+    Json {
+        bytes: Bytes,
+        scan: Scan,
+    },
     /// Taken by the one attempt there can be.
     Upload(Mutex<Option<Opened>>),
 }
@@ -61,7 +64,9 @@ impl Wish {
             Operation::Completions
             | Operation::ImageGeneration
             | Operation::ImageEdit
-            | Operation::Transcription => scan.bool(&bytes, "stream").map_err(error::decode)?.unwrap_or(false),
+            | Operation::Transcription => {
+                scan.bool(&bytes, "stream").map_err(error::decode)?.unwrap_or(false)
+            }
             Operation::Speech => {
                 scan.string(&bytes, "stream_format").map_err(error::decode)?.as_deref() == Some("sse")
             }
@@ -99,7 +104,8 @@ impl Wish {
 }
 
 fn parse(model: &str) -> Result<ModelName, GatewayError> {
-    ModelName::parse(model).map_err(|it| GatewayError::new(ErrorKind::BadRequest, it.to_string()).at("/model"))
+    ModelName::parse(model)
+        .map_err(|it| GatewayError::new(ErrorKind::BadRequest, it.to_string()).at("/model"))
 }
 
 /// What `OpenAI` takes for a model that is not named (its SDK's documentation of the field).

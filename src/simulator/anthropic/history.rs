@@ -8,21 +8,21 @@ use crate::simulator::{
     vendor::{Complaint, base64, is_name, only_known, require, sniff},
 };
 
-pub(super) fn judge(body: &Value) -> Result<(), Complaint> {
+pub(super) fn judge(body: &Value, account: &str) -> Result<(), Complaint> {
     let Some(messages) = body["messages"].as_array() else {
         return Complaint::of("messages", "messages: Field required");
     };
     require(!messages.is_empty(), "messages", "messages: at least one message is required")?;
     require(messages[0]["role"] == "user", "messages", "messages: first message must use the \"user\" role")?;
     for (number, it) in messages.iter().enumerate() {
-        message(it, &format!("messages.{number}"), number + 1 == messages.len())?;
+        message(it, &format!("messages.{number}"), number + 1 == messages.len(), account)?;
     }
     system_places(messages)?;
     pairs(body, messages)?;
     ending(body, messages)
 }
 
-fn message(message: &Value, at: &str, is_last: bool) -> Result<(), Complaint> {
+fn message(message: &Value, at: &str, is_last: bool, account: &str) -> Result<(), Complaint> {
     require(message.is_object(), at, &format!("{at}: Input should be an object"))?;
     let role = message["role"].as_str().unwrap_or_default();
     require(["user", "assistant", "system"].contains(&role), at, &format!("{at}.role: unexpected role"))?;
@@ -48,13 +48,13 @@ fn message(message: &Value, at: &str, is_last: bool) -> Result<(), Complaint> {
             content
                 .iter()
                 .enumerate()
-                .try_for_each(|(number, it)| block(it, role, &format!("{at}.content.{number}")))
+                .try_for_each(|(number, it)| block(it, role, &format!("{at}.content.{number}"), account))
         }
         _ => Complaint::of(at, format!("{at}.content: Input should be a valid string or list")),
     }
 }
 
-fn block(block: &Value, role: &str, at: &str) -> Result<(), Complaint> {
+fn block(block: &Value, role: &str, at: &str, account: &str) -> Result<(), Complaint> {
     let kind = block["type"].as_str().unwrap_or_default();
     let wrong_side = match kind {
         "tool_use" | "thinking" | "redacted_thinking" => role != "assistant",
@@ -68,7 +68,11 @@ fn block(block: &Value, role: &str, at: &str) -> Result<(), Complaint> {
         "image" => image(&block["source"], at),
         "tool_use" => tool_use(block, at),
         "tool_result" => tool_result(block, at),
-        "thinking" => thinking(block, at),
+        "thinking" => thinking(block, at, account),
+        "redacted_thinking" => {
+            let ours = block["data"].as_str().is_some_and(|it| seal::open(account, it).is_some());
+            require(ours, at, &format!("{at}: Invalid `data` in `redacted_thinking` block"))
+        }
         _ => Ok(()),
     }
 }
@@ -149,12 +153,12 @@ fn tool_result(block: &Value, at: &str) -> Result<(), Complaint> {
     }
 }
 
-fn thinking(block: &Value, at: &str) -> Result<(), Complaint> {
+fn thinking(block: &Value, at: &str, account: &str) -> Result<(), Complaint> {
     only_known(block, &["type", "thinking", "signature"], at, EXTRA)?;
     let (Some(text), Some(signature)) = (block["thinking"].as_str(), block["signature"].as_str()) else {
         return Complaint::of(at, format!("{at}.thinking.signature: Field required"));
     };
-    let ours = seal::is_ours(text, signature);
+    let ours = seal::is_ours(account, text, signature);
     require(
         ours,
         at,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::simulator::{
     anthropic::history,
+    ask::Task,
     vendor::{Call, Closed, Complaint, closed_schema, integer, is_name, only_known, require, within},
 };
 
@@ -69,7 +70,7 @@ pub(super) fn judge(body: &Value, call: Call<'_>) -> Result<(), Complaint> {
     require(call.headers.contains_key("anthropic-version"), "", "anthropic-version: header is required")?;
     fields(body, call)?;
     require(body["model"].as_str().is_some_and(|it| !it.is_empty()), "model", "model: Field required")?;
-    if !call.counts {
+    if call.told.task != Task::Count {
         require(!body["max_tokens"].is_null(), "max_tokens", "max_tokens: Field required")?;
     }
     numbers(body)?;
@@ -85,14 +86,14 @@ pub(super) fn judge(body: &Value, call: Call<'_>) -> Result<(), Complaint> {
         "",
         &format!("A maximum of 4 blocks with cache_control may be provided. Found {marks}."),
     )?;
-    history::judge(body)
+    history::judge(body, call.account)
 }
 
 fn fields(body: &Value, call: Call<'_>) -> Result<(), Complaint> {
     let beta = call.headers.contains_key("anthropic-beta") || call.query.contains("beta=true");
     let known: Vec<&str> = FIELDS
         .iter()
-        .filter(|it| !(call.counts && NOT_COUNTED.contains(it)))
+        .filter(|it| !(call.told.task == Task::Count && NOT_COUNTED.contains(it)))
         .chain(BETA_FIELDS.iter().filter(|_| beta))
         .copied()
         .collect();

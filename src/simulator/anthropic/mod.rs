@@ -61,7 +61,7 @@ fn error(reply: &ErrorReply, request_id: &str) -> String {
     json!({"type": "error", "error": inner(reply), "request_id": request_id}).to_string()
 }
 
-fn error_event(reply: &ErrorReply) -> Bytes {
+fn error_event(reply: &ErrorReply, _sent: &[Bytes]) -> Bytes {
     let event = json!({"type": "error", "error": inner(reply)});
     format!("event: error\ndata: {event}\n\n").into()
 }

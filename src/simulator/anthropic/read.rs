@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::simulator::{
-    ask::{Ask, Choice, Tool, text_of, tokens},
+    ask::{Ask, Choice, Told, Tool, text_of, tokens},
     scenario::Dialect,
 };
 
-pub(super) fn read(body: &Value) -> Ask {
+pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
     let none = Vec::new();
     let messages = body["messages"].as_array().unwrap_or(&none);
     let last_user = messages
@@ -49,6 +49,7 @@ pub(super) fn read(body: &Value) -> Ask {
         choices: 1,
         cache_marks: text.contains(r#""cache_control":{"#),
         prompt_tokens: prompt(body, messages),
+        ..Ask::default()
     }
 }
 
@@ -70,5 +71,9 @@ fn images(message: &Value) -> usize {
 }
 
 fn tool(tool: &Value) -> Tool {
-    Tool { name: tool["name"].as_str().unwrap_or_default().to_owned(), schema: tool["input_schema"].clone() }
+    Tool {
+        name: tool["name"].as_str().unwrap_or_default().to_owned(),
+        schema: tool["input_schema"].clone(),
+        custom: false,
+    }
 }

@@ -16,18 +16,18 @@ pub(super) fn whole(answer: &Answer, _ask: &Ask, manner: Manner<'_>) -> String {
         r#"{{"id":"msg_{}","type":"message","role":"assistant","model":{},"content":[{}],{},"usage":{usage}}}"#,
         answer.id,
         js(&answer.model),
-        blocks(answer).join(","),
+        blocks(answer, manner).join(","),
         stop(answer)
     )
 }
 
-fn blocks(answer: &Answer) -> Vec<String> {
+fn blocks(answer: &Answer, manner: Manner<'_>) -> Vec<String> {
     let mut blocks = Vec::new();
     if let Some(thinking) = &answer.reasoning {
         blocks.push(format!(
             r#"{{"type":"thinking","thinking":{},"signature":{}}}"#,
             js(thinking),
-            js(&seal::sign(thinking))
+            js(&seal::sign(manner.account, thinking))
         ));
     }
     if !answer.text.is_empty() {
@@ -134,7 +134,10 @@ fn content(events: &mut Events<'_>, answer: &Answer) {
             .into_iter()
             .map(|it| format!(r#"{{"type":"thinking_delta","thinking":{}}}"#, js(it)))
             .collect();
-        deltas.push(format!(r#"{{"type":"signature_delta","signature":{}}}"#, js(&seal::sign(thinking))));
+        deltas.push(format!(
+            r#"{{"type":"signature_delta","signature":{}}}"#,
+            js(&seal::sign(manner.account, thinking))
+        ));
         events.block(r#"{"type":"thinking","thinking":"","signature":""}"#, &deltas);
     }
     if !answer.text.is_empty() {

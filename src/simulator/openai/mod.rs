@@ -38,7 +38,7 @@ pub(super) fn model(name: &str) -> Value {
     json!({"id": name, "object": "model", "created": 1_767_225_600, "owned_by": "simulator"})
 }
 
-fn error(reply: &ErrorReply, _request_id: &str) -> String {
+pub(super) fn error(reply: &ErrorReply, _request_id: &str) -> String {
     let (kind, code, message) = match reply.status {
         401 => ("invalid_request_error", Some("invalid_api_key"), "Incorrect API key provided."),
         403 => ("permission_error", None, "You are not allowed to do this."),
@@ -61,11 +61,11 @@ fn error(reply: &ErrorReply, _request_id: &str) -> String {
     .to_string()
 }
 
-fn error_event(reply: &ErrorReply) -> Bytes {
+fn error_event(reply: &ErrorReply, _sent: &[Bytes]) -> Bytes {
     format!("data: {}\n\n", error(reply, "")).into()
 }
 
-fn rate_headers(allowance: &Allowance) -> Headers {
+pub(super) fn rate_headers(allowance: &Allowance) -> Headers {
     let reset = format!("{}ms", allowance.reset.as_millis());
     [
         ("x-ratelimit-limit-requests", allowance.limit.to_string()),

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::simulator::{
-    ask::{Ask, Choice, Tool, text_of, tokens},
+    ask::{Ask, Choice, Told, Tool, text_of, tokens},
     scenario::Dialect,
 };
 
-pub(super) fn read(body: &Value) -> Ask {
+pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
     let none = Vec::new();
     let messages = body["messages"].as_array().unwrap_or(&none);
     let last_user = messages.iter().rfind(|it| it["role"] == "user");
@@ -42,6 +42,7 @@ pub(super) fn read(body: &Value) -> Ask {
         choices: body["n"].as_u64().unwrap_or(1).clamp(1, 128),
         cache_marks: false,
         prompt_tokens: tokens(messages.iter().map(|it| text_of(&it["content"]).len() + 8).sum()),
+        ..Ask::default()
     }
 }
 
@@ -52,10 +53,12 @@ fn images(message: &Value) -> usize {
 }
 
 fn tool(tool: &Value) -> Tool {
-    let function = &tool["function"];
+    let custom = tool["type"] == "custom";
+    let inner = if custom { &tool["custom"] } else { &tool["function"] };
     Tool {
-        name: function["name"].as_str().unwrap_or_default().to_owned(),
-        schema: function["parameters"].clone(),
+        name: inner["name"].as_str().unwrap_or_default().to_owned(),
+        schema: inner["parameters"].clone(),
+        custom,
     }
 }
 
@@ -64,7 +67,8 @@ fn choice(choice: &Value) -> Choice {
         Value::String(word) if word == "none" => Choice::Never,
         Value::String(word) if word == "required" => Choice::Any,
         Value::Object(_) => {
-            choice["function"]["name"].as_str().map_or(Choice::Auto, |it| Choice::Named(it.into()))
+            let named = choice["function"]["name"].as_str().or_else(|| choice["custom"]["name"].as_str());
+            named.map_or(Choice::Auto, |it| Choice::Named(it.into()))
         }
         _ => Choice::Auto,
     }

@@ -2,10 +2,12 @@
 
 pub mod ledger;
 pub mod objects;
+pub mod responses;
 pub mod tenants;
 
 pub use ledger::SqlLedger;
 pub use objects::SqlObjects;
+pub use responses::SqlResponses;
 pub use tenants::SqlTenants;
 
 use crate::tenant::RepositoryError;

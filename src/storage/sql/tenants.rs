@@ -12,7 +12,7 @@ use super::{unavailable, write_failure};
 use crate::{
     kernel::id::{TenantId, TenantKeyId},
     storage::database::{Database, on},
-    tenant::{RepositoryError, Tenant, TenantKey, TenantRepository},
+    tenant::{LossPolicy, RepositoryError, Tenant, TenantKey, TenantRepository},
 };
 
 /// `TenantRepository`, kept in SQL.
@@ -48,7 +48,7 @@ impl SqlTenants {
 }
 
 const INSERT_TENANT: &str =
-    "INSERT INTO tenant (id, name, enabled, source, created_at) VALUES ($1, $2, $3, $4, $5)";
+    "INSERT INTO tenant (id, name, enabled, source, created_at, losses) VALUES ($1, $2, $3, $4, $5, $6)";
 
 impl SqlTenants {
     async fn insert_tenant(&self, tenant: &Tenant) -> Result<(), sqlx::Error> {
@@ -59,15 +59,16 @@ impl SqlTenants {
                 .bind(tenant.enabled)
                 .bind(tenant.source.name())
                 .bind(tenant.created_at)
+                .bind(tenant.losses.map(LossPolicy::name))
                 .execute(&mut *transaction)
                 .await?;
         })
     }
 }
 
-const FIND_TENANT: &str = "SELECT id, name, enabled, source, created_at FROM tenant WHERE name = $1";
+const FIND_TENANT: &str = "SELECT id, name, enabled, source, created_at, losses FROM tenant WHERE name = $1";
 
-const LIST_TENANTS: &str = "SELECT id, name, enabled, source, created_at FROM tenant ORDER BY name";
+const LIST_TENANTS: &str = "SELECT id, name, enabled, source, created_at, losses FROM tenant ORDER BY name";
 
 const SET_TENANT_ENABLED: &str = "UPDATE tenant SET enabled = $2 WHERE id = $1";
 
@@ -85,8 +86,8 @@ impl SqlTenants {
 }
 
 const INSERT_KEY: &str = "INSERT INTO tenant_key \
-     (tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+     (tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at, losses) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /// Binds what `INSERT_KEY` and `UPSERT_DECLARED_KEY` insert.
 macro_rules! bind_key {
@@ -102,6 +103,7 @@ macro_rules! bind_key {
             .bind($key.created_at)
             .bind($key.expires_at)
             .bind($key.last_used_at)
+            .bind($key.losses.map(LossPolicy::name))
     };
 }
 
@@ -116,10 +118,10 @@ impl SqlTenants {
     }
 }
 
-const FIND_KEY: &str = "SELECT tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at \
+const FIND_KEY: &str = "SELECT tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at, losses \
      FROM tenant_key WHERE tenant_id = $1 AND name = $2";
 
-const LIST_KEYS: &str = "SELECT tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at \
+const LIST_KEYS: &str = "SELECT tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at, losses \
      FROM tenant_key WHERE tenant_id = $1 ORDER BY name";
 
 const SET_KEY_ENABLED: &str = "UPDATE tenant_key SET enabled = $3 WHERE tenant_id = $1 AND id = $2";
@@ -162,6 +164,44 @@ impl SqlTenants {
     }
 }
 
+const SET_TENANT_LOSSES: &str = "UPDATE tenant SET losses = $2 WHERE id = $1";
+
+const SET_KEY_LOSSES: &str = "UPDATE tenant_key SET losses = $3 WHERE tenant_id = $1 AND id = $2";
+
+impl SqlTenants {
+    async fn update_tenant_losses(
+        &self,
+        id: TenantId,
+        losses: Option<LossPolicy>,
+    ) -> Result<u64, sqlx::Error> {
+        change!(self, transaction => {
+            sqlx::query(SET_TENANT_LOSSES)
+                .bind(id)
+                .bind(losses.map(LossPolicy::name))
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected()
+        })
+    }
+
+    async fn update_key_losses(
+        &self,
+        tenant: TenantId,
+        id: TenantKeyId,
+        losses: Option<LossPolicy>,
+    ) -> Result<u64, sqlx::Error> {
+        change!(self, transaction => {
+            sqlx::query(SET_KEY_LOSSES)
+                .bind(tenant)
+                .bind(id)
+                .bind(losses.map(LossPolicy::name))
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected()
+        })
+    }
+}
+
 const RETIRE_KEY: &str = "UPDATE tenant_key SET name = $3, expires_at = $4 WHERE tenant_id = $1 AND id = $2";
 
 impl SqlTenants {
@@ -190,7 +230,7 @@ impl SqlTenants {
     }
 }
 
-const LOAD_KEYS: &str = "SELECT tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at \
+const LOAD_KEYS: &str = "SELECT tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at, losses \
      FROM tenant_key ORDER BY tenant_id, id";
 
 const REVISION: &str = "SELECT value FROM revision WHERE name = 'tenant'";
@@ -284,6 +324,25 @@ impl TenantRepository for SqlTenants {
             .await
             .map_err(|error| write_failure(error, &name))?;
         found(changed > 0, &name)
+    }
+
+    async fn set_tenant_losses(
+        &self,
+        id: TenantId,
+        losses: Option<LossPolicy>,
+    ) -> Result<(), RepositoryError> {
+        let changed = self.update_tenant_losses(id, losses).await.map_err(unavailable)?;
+        found(changed > 0, &id.to_string())
+    }
+
+    async fn set_key_losses(
+        &self,
+        tenant: TenantId,
+        id: TenantKeyId,
+        losses: Option<LossPolicy>,
+    ) -> Result<(), RepositoryError> {
+        let changed = self.update_key_losses(tenant, id, losses).await.map_err(unavailable)?;
+        found(changed > 0, &id.to_string())
     }
 
     async fn set_key_expiry(

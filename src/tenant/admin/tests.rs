@@ -78,6 +78,25 @@ impl TenantRepository for FakeTenants {
         self.change_key(id, |key| key.enabled = enabled)
     }
 
+    async fn set_tenant_losses(
+        &self,
+        id: TenantId,
+        losses: Option<LossPolicy>,
+    ) -> Result<(), RepositoryError> {
+        let mut tenants = self.tenants.lock();
+        let tenant = tenants.iter_mut().find(|it| it.id == id);
+        tenant.map(|it| it.losses = losses).ok_or_else(|| RepositoryError::NotFound(id.to_string()))
+    }
+
+    async fn set_key_losses(
+        &self,
+        _: TenantId,
+        id: TenantKeyId,
+        losses: Option<LossPolicy>,
+    ) -> Result<(), RepositoryError> {
+        self.change_key(id, |key| key.losses = losses)
+    }
+
     async fn set_key_expiry(
         &self,
         _: TenantId,
@@ -225,6 +244,7 @@ async fn what_the_file_declares_is_changed_there_only() {
         name: "acme".to_owned(),
         enabled: true,
         source: Source::File,
+        losses: None,
         created_at: house.clock.now(),
     };
     let plain = PlainKey::generate();
@@ -279,4 +299,23 @@ async fn a_list_has_every_tenant_with_its_own_keys() {
     let expected =
         [("acme".to_owned(), vec!["a".to_owned(), "z".to_owned()]), ("zoo".to_owned(), Vec::new())];
     assert_eq!(listed, expected);
+}
+
+#[tokio::test]
+async fn a_keys_losses_go_before_its_tenants() {
+    let house = House::new();
+    house.admin().create_tenant("acme").await.unwrap();
+    let (_, plain) = house.admin().create_key("acme", "ci", None).await.unwrap();
+    let scope = async || {
+        let table = KeyTable::new();
+        table.load(house.repository.load_keys().await.unwrap());
+        table.authenticate(&house.hasher, Some(plain.reveal()), None, house.clock.now()).unwrap().losses()
+    };
+    assert_eq!(scope().await, None);
+    house.admin().set_tenant_losses("acme", Some(LossPolicy::Strict)).await.unwrap();
+    assert_eq!(scope().await, Some(LossPolicy::Strict));
+    house.admin().set_key_losses("acme", "ci", Some(LossPolicy::Quiet)).await.unwrap();
+    assert_eq!(scope().await, Some(LossPolicy::Quiet));
+    house.admin().set_key_losses("acme", "ci", None).await.unwrap();
+    assert_eq!(scope().await, Some(LossPolicy::Strict));
 }

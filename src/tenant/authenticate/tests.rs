@@ -21,6 +21,7 @@ impl House {
             name: "acme".to_owned(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: clock.now(),
         };
         Self { table: KeyTable::new(), hasher: KeyHasher::new(&[3; 32]), clock, tenant }
@@ -35,6 +36,7 @@ impl House {
             hint: plain.hint(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: self.clock.now(),
             expires_at: None,
             last_used_at: None,

@@ -1,14 +1,24 @@
 //! Every upstream kind, one line each.
 
 pub mod anthropic;
+pub mod gemini;
 pub mod openai;
 pub mod openai_compatible;
+pub mod openai_responses;
+pub mod vertex;
 
 use super::kind::UpstreamKind;
 
 /// The kinds that are not presets.
-pub static KINDS: &[&UpstreamKind] =
-    &[&openai::OPENAI, &openai_compatible::OPENAI_COMPATIBLE, &anthropic::ANTHROPIC];
+pub static KINDS: &[&UpstreamKind] = &[
+    &openai::OPENAI,
+    &openai_responses::OPENAI_RESPONSES,
+    &openai_compatible::OPENAI_COMPATIBLE,
+    &anthropic::ANTHROPIC,
+    &gemini::GEMINI,
+    &vertex::VERTEX,
+    &vertex::VERTEX_API_KEY,
+];
 
 /// Finds a kind, or a preset, by the name it has in configuration.
 pub fn find(name: &str) -> Option<&'static UpstreamKind> {
@@ -73,7 +83,7 @@ mod tests {
     fn base_urls_are_urls() {
         for kind in all() {
             if let Some(base) = kind.default_base_url {
-                let url = url::Url::parse(base).unwrap();
+                let url = url::Url::parse(&base.replace("{location}", "here")).unwrap();
                 let local = url.host_str() == Some("localhost");
                 assert_eq!(url.scheme(), if local { "http" } else { "https" }, "{}", kind.name);
                 assert_eq!(kind.is_keyless(), local, "{}", kind.name);

@@ -26,7 +26,10 @@ pub(super) const REPLY_HEADERS: &[&str] = &[
     "x-should-retry",
 ];
 
-pub static OPENAI: UpstreamKind = UpstreamKind {
+pub static OPENAI: UpstreamKind = API;
+
+/// What OpenAI's interfaces have in common; as it stands, Chat Completions.
+pub(super) const API: UpstreamKind = UpstreamKind {
     name: "openai",
     provider: "openai",
     default_base_url: Some("https://api.openai.com/v1"),
@@ -47,7 +50,7 @@ pub static OPENAI: UpstreamKind = UpstreamKind {
 };
 
 /// What OpenAI offers beside answers, from its API reference.
-pub(super) const OTHERS: &[(Operation, &str)] = &[
+const OTHERS: &[(Operation, &str)] = &[
     (Operation::Embeddings, "/embeddings"),
     (Operation::Completions, "/completions"),
     (Operation::ImageGeneration, "/images/generations"),
@@ -61,6 +64,19 @@ pub(super) const OTHERS: &[(Operation, &str)] = &[
     (Operation::Batches, "/batches"),
     (Operation::Realtime, "/realtime"),
 ];
+
+/// `OTHERS`, and one more.
+pub(super) const fn others_and(
+    one: (Operation, &'static str),
+) -> [(Operation, &'static str); OTHERS.len() + 1] {
+    let mut others = [one; OTHERS.len() + 1];
+    let mut index = 0;
+    while index < OTHERS.len() {
+        others[index] = OTHERS[index];
+        index += 1;
+    }
+    others
+}
 
 /// Chat Completions has no way to count tokens.
 pub(super) const PATHS: Paths = Paths {

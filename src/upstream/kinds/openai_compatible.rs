@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::openai::{CLIENT_HEADERS, PATHS, REPLY_HEADERS};
+use super::openai::{CLIENT_HEADERS, PATHS, REPLY_HEADERS, others_and};
 use crate::{
     dialect::DialectId,
     kernel::error::ErrorKind,
@@ -19,15 +19,7 @@ pub static OPENAI_COMPATIBLE: UpstreamKind = COMPATIBLE;
 
 /// What such servers may offer beside answers: OpenAI's own (its files, batches and realtime are not copied by many), and
 /// `/rerank` as vLLM, Together and others have it. One that lacks it answers 404, which harms neither key nor model.
-const OTHERS: &[(Operation, &str)] = &{
-    let mut others = [(Operation::Rerank, "/rerank"); super::openai::OTHERS.len() + 1];
-    let mut index = 0;
-    while index < super::openai::OTHERS.len() {
-        others[index] = super::openai::OTHERS[index];
-        index += 1;
-    }
-    others
-};
+const OTHERS: &[(Operation, &str)] = &others_and((Operation::Rerank, "/rerank"));
 
 const COMPATIBLE: UpstreamKind = UpstreamKind {
     name: "openai-compatible",

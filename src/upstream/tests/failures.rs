@@ -535,3 +535,133 @@ proptest! {
         prop_assert_eq!((verdict.next, verdict.outcome), (Next::GiveUp, Outcome::Unharmed));
     }
 }
+
+/// An error as Google writes it, judged for the kind `gemini`.
+fn judge_google(code: u16, rpc: &str, message: &str, details: &serde_json::Value) -> Verdict {
+    let body = serde_json::json!({"error": {
+        "code": code, "message": message, "status": rpc, "details": details,
+    }});
+    let body = Bytes::from(body.to_string());
+    let code = StatusCode::from_u16(code).unwrap();
+    let wire = DialectId::Gemini.client().decode_error(code, &body);
+    judge("gemini", &Failure::Status { status: code, headers: HeaderMap::new(), body, wire })
+}
+
+fn error_info(reason: &str) -> serde_json::Value {
+    serde_json::json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}])
+}
+
+#[test]
+fn googles_errors_mean_what_their_details_say() {
+    use ErrorKind as K;
+    use Next::{GiveUp, NextCredential, NextTarget};
+    use Outcome::{Failing, Forbidden, ModelMissing, RateLimited, Unauthorized, Unharmed};
+    let none = serde_json::Value::Null;
+    let rows = [
+        (400, "INVALID_ARGUMENT", "Invalid value", none.clone(), GiveUp, Unharmed, K::BadRequest),
+        (
+            400,
+            "INVALID_ARGUMENT",
+            "API key not valid. Please pass a valid API key.",
+            error_info("API_KEY_INVALID"),
+            NextCredential,
+            Unauthorized,
+            K::UpstreamRefused,
+        ),
+        (
+            400,
+            "FAILED_PRECONDITION",
+            "User location is not supported for the API use.",
+            none.clone(),
+            NextCredential,
+            Forbidden,
+            K::UpstreamRefused,
+        ),
+        (401, "UNAUTHENTICATED", "no", none.clone(), NextCredential, Unauthorized, K::UpstreamRefused),
+        (403, "PERMISSION_DENIED", "no", none.clone(), NextCredential, Forbidden, K::UpstreamRefused),
+        (
+            403,
+            "PERMISSION_DENIED",
+            "This API method requires billing to be enabled.",
+            error_info("BILLING_DISABLED"),
+            NextCredential,
+            Forbidden,
+            K::QuotaExhausted,
+        ),
+        (
+            404,
+            "NOT_FOUND",
+            "models/m-1 is not found for API version v1beta, or is not supported for generateContent.",
+            none.clone(),
+            NextTarget,
+            ModelMissing,
+            K::UnknownModel,
+        ),
+        (
+            404,
+            "NOT_FOUND",
+            "Publisher Model `projects/p/locations/l/publishers/google/models/m-1` was not found.",
+            none.clone(),
+            NextTarget,
+            ModelMissing,
+            K::UnknownModel,
+        ),
+        (404, "NOT_FOUND", "Requested entity was not found.", none.clone(), GiveUp, Unharmed, K::NotFound),
+        (
+            429,
+            "RESOURCE_EXHAUSTED",
+            "Resource exhausted. Please try again later.",
+            none.clone(),
+            NextCredential,
+            RateLimited { after: None },
+            K::RateLimited,
+        ),
+        (
+            503,
+            "UNAVAILABLE",
+            "overloaded",
+            none.clone(),
+            NextCredential,
+            Failing { after: None },
+            K::Overloaded,
+        ),
+        (504, "DEADLINE_EXCEEDED", "late", none, NextCredential, Failing { after: None }, K::Timeout),
+    ];
+    for (code, rpc, message, details, next, outcome, kind) in rows {
+        let verdict = judge_google(code, rpc, message, &details);
+        assert_eq!((verdict.next, verdict.error.kind), (next, kind), "{message}");
+        assert_eq!(verdict.outcome, outcome, "{message}");
+    }
+}
+
+#[test]
+fn googles_wait_is_read_from_the_body_and_a_daily_quota_is_no_rate_limit() {
+    let details = |quota: &str| {
+        serde_json::json!([
+            {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]},
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"},
+        ])
+    };
+    let wait = Duration::from_secs(34);
+    let minute = judge_google(429, "RESOURCE_EXHAUSTED", "no", &details("RequestsPerMinute"));
+    assert_eq!(minute.outcome, Outcome::RateLimited { after: Some(wait) });
+    assert_eq!(minute.error.retry_after, Some(wait));
+    let day = judge_google(429, "RESOURCE_EXHAUSTED", "no", &details("RequestsPerDayPerModel-FreeTier"));
+    assert_eq!(day.outcome, Outcome::Exhausted { resets_at: Some(now() + wait) });
+    assert_eq!(day.error.kind, ErrorKind::QuotaExhausted);
+}
+
+#[test]
+fn ec_084_a_refused_account_of_the_gateway_is_not_the_clients_401() {
+    for kind in ["openai", "openai-responses", "anthropic", "gemini", "vertex", "vertex-api-key"] {
+        let dialect = upstream(kind).dialect(&model());
+        let body =
+            Bytes::from_static(br#"{"error":{"code":401,"message":"bad key","status":"UNAUTHENTICATED"}}"#);
+        let wire = dialect.client().decode_error(StatusCode::UNAUTHORIZED, &body);
+        let status = StatusCode::UNAUTHORIZED;
+        let verdict = judge(kind, &Failure::Status { status, headers: HeaderMap::new(), body, wire });
+        assert_eq!(verdict.outcome, Outcome::Unauthorized, "{kind}");
+        assert_eq!(verdict.error.kind, ErrorKind::UpstreamRefused, "{kind}");
+        assert!(verdict.error.original.is_none() && !verdict.error.message.contains("bad key"), "{kind}");
+    }
+}

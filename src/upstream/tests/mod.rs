@@ -40,6 +40,7 @@ fn spec(kind: &str) -> UpstreamSpec {
 
 fn upstream(kind: &str) -> Upstream {
     Upstream::new(UpstreamSpec {
+        place: kinds::find(kind).unwrap().has_place().then(|| Place::new("my-project", "global").unwrap()),
         base_url: kinds::find(kind)
             .unwrap()
             .default_base_url

@@ -69,10 +69,54 @@ fn an_anthropic_request_is_whole() {
 }
 
 #[test]
+fn a_responses_request_is_whole() {
+    let request = prepare(&upstream("openai-responses"), &HeaderMap::new());
+    assert_eq!(request.uri(), "https://api.openai.com/v1/responses");
+    assert_eq!(value(&request, "authorization"), Some("Bearer sk-test-0123456789abcdef"));
+    assert_eq!(value(&request, "x-client-request-id"), Some("att_00000000000000000000000000000001"));
+}
+
+#[test]
+fn a_gemini_request_is_whole() {
+    let upstream = upstream("gemini");
+    let ask = |operation| prepare_with(&upstream, SECRET, &HeaderMap::new(), &[], operation).unwrap();
+    let request = ask(Operation::Stream);
+    assert_eq!(
+        request.uri(),
+        "https://generativelanguage.googleapis.com/v1beta/models/m-1:streamGenerateContent?alt=sse"
+    );
+    let expected = header_map(&[
+        ("content-type", "application/json"),
+        ("accept", "text/event-stream"),
+        ("accept-encoding", "identity"),
+        ("user-agent", concat!("dragoman/", env!("CARGO_PKG_VERSION"))),
+        ("x-goog-api-key", SECRET),
+    ]);
+    assert_eq!(request.headers(), &expected);
+    assert!(request.headers()["x-goog-api-key"].is_sensitive());
+    assert!(ask(Operation::Generate).uri().path().ends_with("/v1beta/models/m-1:generateContent"));
+    assert!(ask(Operation::CountTokens).uri().path().ends_with("/v1beta/models/m-1:countTokens"));
+}
+
+#[test]
+fn a_vertex_request_has_its_place_in_the_path_and_a_token() {
+    let request = prepare(&upstream("vertex"), &HeaderMap::new());
+    assert_eq!(
+        request.uri(),
+        "https://aiplatform.googleapis.com/v1/projects/my-project/locations/global/publishers/google/models/m-1:generateContent"
+    );
+    assert_eq!(value(&request, "authorization"), Some("Bearer sk-test-0123456789abcdef"));
+    let request = prepare(&upstream("vertex-api-key"), &HeaderMap::new());
+    assert_eq!(value(&request, "x-goog-api-key"), Some(SECRET));
+    assert_eq!(value(&request, "authorization"), None);
+}
+
+#[test]
 fn every_kind_can_be_asked() {
     for name in kinds::names() {
         let request = prepare(&upstream(name), &HeaderMap::new());
-        assert!(request.uri().path().ends_with(kinds::find(name).unwrap().paths.generate), "{name}");
+        let path = kinds::find(name).unwrap().paths.generate.replace("{model}", "m-1");
+        assert!(request.uri().path().ends_with(&path), "{name}");
         assert_eq!(request.headers().values().filter(|it| it.is_sensitive()).count(), 1, "{name}");
     }
 }
@@ -91,6 +135,14 @@ fn operations_beside_answers_have_their_own_paths() {
         ("vllm", Operation::Rerank, "http://localhost:8000/v1/rerank"),
         ("vllm", Operation::Moderation, "http://localhost:8000/v1/moderations"),
         ("groq", Operation::Speech, "https://api.groq.com/openai/v1/audio/speech"),
+        ("openai-responses", Operation::Compact, "https://api.openai.com/v1/responses/compact"),
+        ("openai-responses", Operation::CountTokens, "https://api.openai.com/v1/responses/input_tokens"),
+        ("openai-responses", Operation::Embeddings, "https://api.openai.com/v1/embeddings"),
+        (
+            "gemini",
+            Operation::EmbeddingBatch,
+            "https://generativelanguage.googleapis.com/v1beta/models/m-1:batchEmbedContents",
+        ),
     ];
     for (kind, operation, expected) in rows {
         assert_eq!(uri(kind, operation).unwrap(), expected);
@@ -255,6 +307,29 @@ fn models_are_found_page_by_page() {
 
     discovery.read(br#"{"data":[{"id":"b"},{"id":"c"}],"has_more":true,"last_id":"b"}"#).unwrap();
     assert!(discovery.request(&upstream, &credential).unwrap().is_none(), "the same page again is the end");
+
     let names: Vec<String> = discovery.finish().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[test]
+fn gemini_models_are_found_page_by_page_without_those_that_do_not_answer() {
+    let upstream = upstream("gemini");
+    let credential = credential(SECRET);
+    let mut discovery = Discovery::default();
+    let base = "https://generativelanguage.googleapis.com/v1beta/models?pageSize=1000";
+    let first = discovery.request(&upstream, &credential).unwrap().unwrap();
+    assert_eq!(first.uri(), base);
+    assert_eq!(value(&first, "x-goog-api-key"), Some(SECRET));
+    let page = br#"{"models":[{"name":"models/a","supportedGenerationMethods":["generateContent"]},
+        {"name":"models/b","supportedGenerationMethods":["embedContent"]}],"nextPageToken":"t/2"}"#;
+    discovery.read(page).unwrap();
+    let second = discovery.request(&upstream, &credential).unwrap().unwrap();
+    assert_eq!(second.uri().to_string(), format!("{base}&pageToken=t%2F2"));
+    discovery
+        .read(br#"{"models":[{"name":"models/c","supportedGenerationMethods":["generateContent"]}]}"#)
+        .unwrap();
+    assert!(discovery.request(&upstream, &credential).unwrap().is_none());
+    let names: Vec<String> = discovery.finish().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a", "c"]);
 }

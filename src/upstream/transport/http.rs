@@ -233,9 +233,8 @@ impl Transport for HttpTransport {
     ) -> Result<Response<ByteStream>, TransportError> {
         let patience = Patience::new(options);
         let (total, busy) = (patience.total, Arc::clone(&patience.busy));
-        let request = request.map(|pieces| {
-            reqwest::Body::wrap_stream(pieces.inspect(move |_| *busy.lock() = Instant::now()))
-        });
+        let request = request
+            .map(|pieces| reqwest::Body::wrap_stream(pieces.inspect(move |_| *busy.lock() = Instant::now())));
         let request = reqwest::Request::try_from(request)
             .map_err(|it| TransportError::Request { source: cause(it) })?;
         let answer = self.execute(request, options, patience).await?;

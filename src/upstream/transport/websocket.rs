@@ -95,10 +95,9 @@ fn message(frame: Frame) -> Result<Message, TransportError> {
             Utf8Bytes::try_from(text).map_err(|it| TransportError::Request { source: Box::new(it) })?,
         ),
         Frame::Binary(bytes) => Message::Binary(bytes),
-        Frame::Close(farewell) => Message::Close(farewell.map(|it| CloseFrame {
-            code: it.code.into(),
-            reason: it.reason.into(),
-        })),
+        Frame::Close(farewell) => {
+            Message::Close(farewell.map(|it| CloseFrame { code: it.code.into(), reason: it.reason.into() }))
+        }
     })
 }
 
@@ -132,7 +131,9 @@ impl std::fmt::Debug for Socket {
 mod tests {
     use super::*;
 
-    fn pair(max_frame: usize) -> (impl Future<Output = Socket>, impl Future<Output = WebSocketStream<tokio::io::DuplexStream>>) {
+    fn pair(
+        max_frame: usize,
+    ) -> (impl Future<Output = Socket>, impl Future<Output = WebSocketStream<tokio::io::DuplexStream>>) {
         let (near, far) = tokio::io::duplex(1 << 16);
         (socket(near, max_frame), WebSocketStream::from_raw_socket(far, Role::Server, None))
     }

@@ -331,6 +331,7 @@ contract! {
             name: "acme".to_owned(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: noon(),
         };
         let ci = TenantKey {
@@ -341,6 +342,7 @@ contract! {
             hint: "sk-dgm-x…".to_owned(),
             enabled: true,
             source: Source::Database,
+            losses: None,
             created_at: noon(),
             expires_at: None,
             last_used_at: None,

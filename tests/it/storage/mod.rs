@@ -27,5 +27,6 @@ macro_rules! contract {
 mod credentials;
 mod ledger;
 mod migrations;
+mod responses;
 pub(crate) mod support;
 mod tenants;

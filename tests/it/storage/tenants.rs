@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use dragoman::{
     kernel::id::{TenantId, TenantKeyId},
     storage::SqlTenants,
-    tenant::{KeyHash, RepositoryError, Source, Tenant, TenantKey, TenantRepository},
+    tenant::{KeyHash, LossPolicy, RepositoryError, Source, Tenant, TenantKey, TenantRepository},
 };
 
 fn noon() -> DateTime<Utc> {
@@ -17,6 +17,7 @@ fn tenant(name: &str) -> Tenant {
         name: name.to_owned(),
         enabled: true,
         source: Source::Database,
+        losses: None,
         created_at: noon(),
     }
 }
@@ -30,6 +31,7 @@ fn key(tenant: &Tenant, name: &str, hash: u8) -> TenantKey {
         hint: format!("sk-dgm-{name}…"),
         enabled: true,
         source: Source::Database,
+        losses: None,
         created_at: noon(),
         expires_at: None,
         last_used_at: None,
@@ -85,6 +87,28 @@ contract! {
         assert_eq!(repository.load_keys().await.unwrap(), [(acme.clone(), key)]);
         assert_eq!(repository.find_tenant("Acme").await.unwrap(), None);
         assert_eq!(repository.find_key(acme.id, "other").await.unwrap(), None);
+    }
+
+    async fn a_policy_on_losses_is_kept_and_taken_away_again(fresh: &TestDatabase) {
+        let repository = SqlTenants::new(fresh.database.clone());
+        let acme = Tenant { losses: Some(LossPolicy::Quiet), ..tenant("acme") };
+        let ci = TenantKey { losses: Some(LossPolicy::Strict), ..key(&acme, "ci", 1) };
+        repository.create_tenant(&acme).await.unwrap();
+        repository.create_key(&ci).await.unwrap();
+        assert_eq!(repository.load_keys().await.unwrap(), [(acme.clone(), ci.clone())]);
+        let before = repository.revision().await.unwrap();
+        repository.set_tenant_losses(acme.id, Some(LossPolicy::Warn)).await.unwrap();
+        repository.set_key_losses(acme.id, ci.id, None).await.unwrap();
+        assert!(repository.revision().await.unwrap() > before);
+        assert_eq!(repository.find_tenant("acme").await.unwrap().unwrap().losses, Some(LossPolicy::Warn));
+        assert_eq!(repository.find_key(acme.id, "ci").await.unwrap().unwrap().losses, None);
+        assert_missing(&repository.set_tenant_losses(TenantId::new(), None).await);
+        assert_missing(&repository.set_key_losses(TenantId::new(), ci.id, None).await);
+        let declared = declared("file");
+        repository.sync_declared(std::slice::from_ref(&declared), &[]).await.unwrap();
+        let strict = Tenant { losses: Some(LossPolicy::Strict), ..declared };
+        repository.sync_declared(&[strict], &[]).await.unwrap();
+        assert_eq!(repository.find_tenant("file").await.unwrap().unwrap().losses, Some(LossPolicy::Strict));
     }
 
     async fn lists_are_by_name_and_of_one_tenant(fresh: &TestDatabase) {

@@ -1,7 +1,9 @@
 //! How many tokens a request has.
 
+use serde_json::json;
+
 use super::messages;
-use crate::support::gateway::TestGateway;
+use crate::support::gateway::{BOTH, TestGateway};
 
 const PATH: &str = "/v1/messages/count_tokens";
 
@@ -50,5 +52,28 @@ async fn a_faulty_request_is_told_so() {
     let mut reply = gateway.post(PATH, question("wise").replace("user", "nobody")).await;
     let told = reply.json().await;
     assert_eq!((reply.status, &told["error"]["type"]), (400, &"invalid_request_error".into()), "{told}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn ec_035_a_prompt_that_cannot_fit_is_refused_before_it_is_sent() {
+    let config = format!("{BOTH}\nabilities: [{{ model: '*-sim', context-window: 1000 }}]");
+    let gateway = TestGateway::start(&config, "").await;
+    let long = "every word of this is one token or more ".repeat(400);
+    for (path, model) in
+        [("/v1/messages", "wise"), ("/v1/messages", "smart"), ("/v1/chat/completions", "smart")]
+    {
+        let body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": long}]});
+        let mut reply = gateway.post(path, body.to_string()).await;
+        let error = reply.json().await;
+        assert_eq!(reply.status, 400, "{error}");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("prompt is too long: ") && message.ends_with("> 1000 maximum"),
+            "{message}"
+        );
+    }
+    assert!(gateway.log().await.is_empty());
+    assert_eq!(gateway.messages(messages("wise")).await.status, 200);
     gateway.stop().await;
 }

@@ -1,10 +1,13 @@
 //! The trip: what clients see, what upstreams receive, what the ledger keeps. One process, real TCP.
 
 mod admission;
+mod compression;
 mod counting;
 mod credentials;
 mod leaving;
 mod ledger;
+mod losses;
+mod patience;
 mod restarts;
 mod routes;
 mod smoke;

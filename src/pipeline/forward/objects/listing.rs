@@ -6,14 +6,17 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Load, home_order, no_memory, operation};
+use super::{Load, asked, no_memory, operation};
 use crate::{
     credential::{KeptObject, Shelf},
     kernel::{
         error::{ErrorKind, GatewayError},
         id::CredentialId,
     },
-    pipeline::{Inbound, Pipeline, Refusal, Reply, ReplyBody, Trail},
+    pipeline::{
+        Inbound, Pipeline, Refusal, Trail,
+        forward::{Delivery, Goods},
+    },
 };
 
 /// The most pages of an upstream's list that are read.
@@ -36,7 +39,7 @@ impl Pipeline {
         inbound: &Inbound,
         shelf: Shelf,
         query: &str,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Delivery, Refusal> {
         let wanted = Wanted::read(shelf, query)?;
         let upstream = self.place(inbound, operation(shelf))?.name().clone();
         let kept = self.objects.list(&inbound.scope, shelf, &upstream).await.map_err(|it| no_memory(&it))?;
@@ -51,7 +54,7 @@ impl Pipeline {
         }
         let body = wanted.page(own);
         let trail = Trail { attempts, upstream: Some(upstream), ..Trail::default() };
-        Ok(Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: ReplyBody::Whole(body), trail })
+        Ok(Delivery { status: StatusCode::OK, headers: HeaderMap::new(), body: Goods::Whole(body), trail })
     }
 
     /// Adds those of the objects that the upstream still has, read with the credential that sees them.
@@ -68,7 +71,7 @@ impl Pipeline {
         let mut attempts = 0;
         for _ in 0..MOST_PAGES {
             let home = self.home_of(&objects[0], shelf)?;
-            let mut asked = home_order(&home, Method::GET);
+            let mut asked = asked(Method::GET);
             asked.query.push(("limit".to_owned(), most(shelf).to_string()));
             asked.query.extend(after.take().map(|it| ("after".to_owned(), it)));
             asked.query.extend(wanted.purpose.clone().map(|it| ("purpose".to_owned(), it)));
@@ -167,7 +170,10 @@ mod tests {
     fn pages_follow_each_other_without_gap_or_repetition() {
         let all = [("b", 2), ("a", 1), ("d", 3), ("c", 3)];
         let first = page("limit=2", &all);
-        assert_eq!((ids(&first), &first["has_more"], &first["last_id"]), (vec!["d", "c"], &json!(true), &json!("c")));
+        assert_eq!(
+            (ids(&first), &first["has_more"], &first["last_id"]),
+            (vec!["d", "c"], &json!(true), &json!("c"))
+        );
         let second = page("limit=2&after=c", &all);
         assert_eq!((ids(&second), &second["has_more"]), (vec!["b", "a"], &json!(false)));
         assert_eq!(ids(&page("limit=2&after=a", &all)), [""; 0]);
@@ -177,7 +183,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_checked() {
-        for (shelf, query) in [(Shelf::Batches, "limit=101"), (Shelf::Files, "limit=0"), (Shelf::Files, "limit=x")] {
+        for (shelf, query) in
+            [(Shelf::Batches, "limit=101"), (Shelf::Files, "limit=0"), (Shelf::Files, "limit=x")]
+        {
             assert_eq!(Wanted::read(shelf, query).unwrap_err().kind, ErrorKind::BadRequest);
         }
         assert_eq!(Wanted::read(Shelf::Files, "").unwrap().limit, 10_000);

@@ -6,21 +6,22 @@ use super::{BUMP_REVISION, SqlTenants};
 use crate::{
     kernel::id::{TenantId, TenantKeyId},
     storage::{database::on, sql::unavailable},
-    tenant::{RepositoryError, Source, Tenant, TenantKey},
+    tenant::{LossPolicy, RepositoryError, Source, Tenant, TenantKey},
 };
 
 const DISABLE_DECLARED_TENANTS: &str = "UPDATE tenant SET enabled = FALSE WHERE source = 'file'";
 
 const DISABLE_DECLARED_KEYS: &str = "UPDATE tenant_key SET enabled = FALSE WHERE source = 'file'";
 
-const UPSERT_DECLARED_TENANT: &str = "INSERT INTO tenant (id, name, enabled, source, created_at) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled";
+const UPSERT_DECLARED_TENANT: &str = "INSERT INTO tenant (id, name, enabled, source, created_at, losses) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled, \
+     losses = excluded.losses";
 
 const UPSERT_DECLARED_KEY: &str = "INSERT INTO tenant_key \
-     (tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+     (tenant_id, id, name, hash, hint, enabled, source, created_at, expires_at, last_used_at, losses) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
      ON CONFLICT (id) DO UPDATE SET name = excluded.name, hash = excluded.hash, hint = excluded.hint, \
-     enabled = excluded.enabled, expires_at = excluded.expires_at";
+     enabled = excluded.enabled, expires_at = excluded.expires_at, losses = excluded.losses";
 
 impl SqlTenants {
     /// Disables all that was declared, then writes what is: what is gone stays disabled, and nobody sees the time between.
@@ -39,6 +40,7 @@ impl SqlTenants {
                     .bind(tenant.enabled)
                     .bind(Source::File.name())
                     .bind(tenant.created_at)
+                    .bind(tenant.losses.map(LossPolicy::name))
                     .execute(&mut *transaction)
                     .await
                     .map_err(|error| DeclaredFailure { at: Some(tenant.name.clone()), error })?;
@@ -69,9 +71,9 @@ impl SqlTenants {
         Ok(enabled_tenants == tenants.iter().filter(|it| it.enabled).count()
             && enabled_keys == keys.iter().filter(|it| it.enabled).count()
             && tenants.iter().all(|it| {
-                kept_tenants
-                    .get(&it.id)
-                    .is_some_and(|kept| (&kept.name, kept.enabled) == (&it.name, it.enabled))
+                kept_tenants.get(&it.id).is_some_and(|kept| {
+                    (&kept.name, kept.enabled, kept.losses) == (&it.name, it.enabled, it.losses)
+                })
             })
             && keys.iter().all(|it| kept_keys.get(&it.id).is_some_and(|kept| is_same_declaration(kept, it))))
     }
@@ -83,6 +85,7 @@ fn is_same_declaration(kept: &TenantKey, declared: &TenantKey) -> bool {
         && kept.hash == declared.hash
         && kept.enabled == declared.enabled
         && kept.expires_at == declared.expires_at
+        && kept.losses == declared.losses
 }
 
 /// A failed write, and of what.

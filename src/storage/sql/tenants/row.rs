@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     kernel::id::{TenantId, TenantKeyId},
-    tenant::{KeyHash, Source, Tenant, TenantKey},
+    tenant::{KeyHash, LossPolicy, Source, Tenant, TenantKey},
 };
 
 #[derive(sqlx::FromRow)]
@@ -14,6 +14,7 @@ pub(super) struct TenantRow {
     enabled: bool,
     #[sqlx(try_from = "String")]
     source: SourceColumn,
+    losses: Option<String>,
     created_at: DateTime<Utc>,
 }
 
@@ -24,9 +25,15 @@ impl From<TenantRow> for Tenant {
             name: row.name,
             enabled: row.enabled,
             source: row.source.0,
+            losses: policy(row.losses.as_deref()),
             created_at: row.created_at,
         }
     }
+}
+
+/// A word that a later version wrote is taken for the strictest.
+fn policy(word: Option<&str>) -> Option<LossPolicy> {
+    word.map(|it| LossPolicy::parse(it).unwrap_or(LossPolicy::Strict))
 }
 
 #[derive(sqlx::FromRow)]
@@ -40,6 +47,7 @@ pub(super) struct KeyRow {
     enabled: bool,
     #[sqlx(try_from = "String")]
     source: SourceColumn,
+    losses: Option<String>,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
@@ -55,6 +63,7 @@ impl From<KeyRow> for TenantKey {
             hint: row.hint,
             enabled: row.enabled,
             source: row.source.0,
+            losses: policy(row.losses.as_deref()),
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
