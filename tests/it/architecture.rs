@@ -105,6 +105,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["storage", "kernel"]),
     ("reqwest", &["upstream"]),
     ("rustls", &["upstream"]),
+    ("tokio_tungstenite", &["upstream"]),
     ("clap", &["cli"]),
     ("anyhow", &["app", "cli", "main"]),
     ("bcrypt", &["operator"]),

@@ -7,3 +7,4 @@ pub(crate) mod generate;
 pub(crate) mod grammar;
 pub(crate) mod http;
 pub(crate) mod trip;
+pub(crate) mod upstream;

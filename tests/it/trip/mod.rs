@@ -1,13 +1,17 @@
 //! The trip: what clients see, what upstreams receive, what the ledger keeps. One process, real TCP.
 
 mod admission;
+mod around;
 mod compression;
 mod counting;
 mod credentials;
+mod embeddings;
 mod leaving;
 mod ledger;
 mod losses;
+mod objects;
 mod patience;
+mod realtime;
 mod restarts;
 mod routes;
 mod smoke;
