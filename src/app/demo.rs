@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     config::{
         Config, Secret, tenants,
-        upstreams::{Credential, Http, Model, Timeouts, Upstream},
+        upstreams::{Credential, Http, Model, RequestCompression, Streaming, Timeouts, Upstream},
     },
     tenant::PlainKey,
 };
@@ -64,5 +64,9 @@ fn upstream(name: &str, kind: &str, base_url: &str, model: &str) -> Upstream {
         proxy_url: Some(Secret::from("direct")),
         timeouts: Timeouts::default(),
         http: Http::default(),
+        project: None,
+        location: None,
+        streaming: Streaming::Auto,
+        request_compression: RequestCompression::None,
     }
 }

@@ -81,6 +81,7 @@ impl Discovered {
 async fn list(pipeline: &Pipeline, upstream: &Upstream) -> Option<Vec<UpstreamModel>> {
     let credential = pipeline.pool.any(upstream.name())?;
     let options = upstream.options(&credential).ok()?;
+    let credential = pipeline.tokens.present(upstream, &credential).await.ok()?;
     let mut discovery = Discovery::default();
     while let Some(request) = discovery.request(upstream, &credential).ok()? {
         let response = pipeline.transport.send(request, &options).await.ok()?;

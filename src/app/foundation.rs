@@ -18,7 +18,10 @@ use crate::{
     },
     telemetry::metrics,
     tenant::{KeyHasher, KeyTable, TenantRepository},
-    upstream::transport::{HttpTransport, Transport},
+    upstream::{
+        token::Tokens,
+        transport::{HttpTransport, Transport},
+    },
     usage::{Accounts, Durability, Ledger, Limits, Spool, meter::four_bytes_a_token},
 };
 
@@ -43,6 +46,7 @@ pub struct Foundation {
     pub envelope: Envelope,
     pub calls: Arc<dyn CallMemory>,
     pub responses: Arc<dyn ResponseStore>,
+    pub tokens: Arc<Tokens>,
 }
 
 impl Foundation {
@@ -57,6 +61,7 @@ impl Foundation {
         let cipher = Arc::new(Cipher::new(&sealing));
         let credentials =
             Arc::new(FileCredentials::open(&config.data_dir.join("credentials"), Arc::clone(&cipher))?);
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(None)?);
         Ok(Self {
             tenants: Arc::new(SqlTenants::new(database.clone())),
             ledger: Arc::new(SqlLedger::new(database.clone())),
@@ -65,10 +70,11 @@ impl Foundation {
             hasher,
             credentials,
             pool: CredentialPool::new(Arc::clone(&clock)),
-            transport: Arc::new(HttpTransport::new(None)?),
             envelope: Envelope::new(sealing.derive("state")),
             calls: Arc::new(RecentCalls::new(Arc::clone(&clock), REMEMBER_CALLS, MAX_CALLS)),
             responses: Arc::new(SqlResponses::new(database.clone(), cipher)),
+            tokens: Arc::new(Tokens::new(Arc::clone(&transport), Arc::clone(&clock))),
+            transport,
             database,
             clock,
         })

@@ -144,6 +144,7 @@ mod tests {
 
     const CHAT: &str = "openai-chat";
     const MESSAGES: &str = "anthropic-messages";
+    const GEMINI: &str = "gemini";
 
     /// A model for every row, and some for none but the general ones.
     const SAMPLES: &[(&str, &str, &[&str])] = &[
@@ -240,6 +241,24 @@ mod tests {
             ],
         ),
         (MESSAGES, "elsewhere", &["claude-sonnet-4-5", "unheard-of"]),
+        (
+            GEMINI,
+            "gemini",
+            &[
+                "gemini-1.5-pro",
+                "gemini-2.0-flash",
+                "gemini-2.5-pro",
+                "gemini-2.5-flash",
+                "gemini-2.5-flash-lite",
+                "gemini-3-pro-preview",
+                "gemini-3-flash",
+                "gemini-3.1-pro-preview",
+                "gemma-3-27b-it",
+                "unheard-of",
+            ],
+        ),
+        (GEMINI, "vertex", &["gemini-2.5-pro", "unheard-of"]),
+        (GEMINI, "vertex-api-key", &["gemini-3-flash"]),
     ];
 
     fn model(name: &str) -> UpstreamModel {
@@ -286,6 +305,23 @@ mod tests {
         assert_eq!(elsewhere, basics);
         let chat = Abilities { cache_control: false, ..Abilities::default() };
         assert_eq!(abilities(CHAT, "openai-compatible", "unheard-of"), chat);
+    }
+
+    #[test]
+    fn gemini_models_think_each_in_their_way() {
+        let of = |name: &str| abilities(GEMINI, "gemini", name);
+        let range = |name: &str| of(name).thinking_budget.map(|it| (it.least, it.most));
+        assert_eq!(range("gemini-2.5-pro"), Some((128, 32_768)));
+        assert_eq!(range("gemini-2.5-flash-preview-09-2025"), Some((0, 24_576)));
+        assert_eq!(range("gemini-2.5-flash-lite"), Some((512, 24_576)));
+        assert!(!of("gemini-2.5-pro").thinking_can_be_off && of("gemini-2.5-flash").thinking_can_be_off);
+        assert_eq!(of("gemini-3-flash-preview").efforts, [Minimal, Low, Medium, High]);
+        assert_eq!(of("gemini-3-pro-preview").efforts, [Low, High]);
+        assert_eq!(of("gemini-2.0-flash").thinking, ThinkingControl::None);
+        let unheard_of = of("gemini-flash-latest");
+        assert_eq!(unheard_of.thinking, ThinkingControl::GeminiLevel);
+        assert!(unheard_of.thought_signatures && !unheard_of.media_urls && !unheard_of.json_with_tools);
+        assert!(of("gemini-3-flash").call_ids && !abilities(GEMINI, "vertex", "gemini-3-flash").call_ids);
     }
 
     #[test]

@@ -43,6 +43,28 @@ pub enum ThinkingControl {
     ThinkingType,
     /// `OpenRouter`: `reasoning: {effort | max_tokens}`.
     ReasoningObject,
+    /// Gemini 2.5: `thinkingConfig.thinkingBudget`, within `Abilities::thinking_budget`.
+    GeminiBudget,
+    /// Gemini 3 and later: `thinkingConfig.thinkingLevel`.
+    GeminiLevel,
+}
+
+/// The budgets of thinking a model takes, in tokens; both ends are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetRange {
+    pub least: u64,
+    pub most: u64,
+}
+
+/// How a model is told a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchemaProfile {
+    /// As JSON Schema, untouched.
+    Full,
+    /// As the subset of `OpenAPI` 3.0 that Gemini's `Schema` is.
+    OpenApi,
 }
 
 /// How a JSON schema for the answer is asked for.
@@ -116,6 +138,20 @@ pub struct Abilities {
     /// Whether text alone may be an array of parts in every role (Chat: OpenAI and few others; templates of
     /// open models often print the array).
     pub text_parts: bool,
+    /// The budgets of thinking that are taken, where they are told in tokens (Gemini 2.5).
+    pub thinking_budget: Option<BudgetRange>,
+    /// Whether calls and their results may have ids (Gemini: not on Vertex and not before 2.5).
+    pub call_ids: bool,
+    /// Whether the first call of each step of the current turn must have its thought signature (Gemini 3).
+    pub thought_signatures: bool,
+    /// How the schemas of tools and answers are told (Gemini).
+    pub schema: SchemaProfile,
+    /// Whether an answer may have a schema while there are tools (Gemini: from 3).
+    pub json_with_tools: bool,
+    /// Whether the upstream fetches media by URL; if not, someone must fetch it before the request is written.
+    pub media_urls: bool,
+    /// Whether the provider's own tools may stand beside functions (Gemini: from 3).
+    pub server_tools_with_functions: bool,
 }
 
 impl Default for Abilities {
@@ -146,6 +182,13 @@ impl Default for Abilities {
             custom_tools: false,
             max_tool_name: 64,
             text_parts: false,
+            thinking_budget: None,
+            call_ids: true,
+            thought_signatures: false,
+            schema: SchemaProfile::Full,
+            json_with_tools: true,
+            media_urls: true,
+            server_tools_with_functions: true,
         }
     }
 }

@@ -13,9 +13,16 @@ use super::{models::Strategy, secret::Secret, unit::Period};
 pub struct Upstream {
     /// Also its path prefix: `/NAME/v1/chat/completions`.
     pub name: String,
-    /// `openai`, `openai-compatible`, `anthropic`, or a preset such as `openrouter`, `groq`, `ollama`.
+    /// `openai`, `openai-responses`, `openai-compatible`, `anthropic`, `gemini`, `vertex`, `vertex-api-key`, or a preset such as
+    /// `openrouter`, `groq`, `ollama`.
     pub kind: String,
-    /// Absent: the kind's own.
+    /// The project in Google's cloud the models run in: for `vertex`, which needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Where they run, such as `europe-west4`: for `vertex`; absent: `global`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Absent: the kind's own. For `vertex` it may hold `{project}` and `{location}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// Clients write `PREFIX/model`; the upstream's name always works too.
@@ -50,6 +57,12 @@ pub struct Upstream {
     /// `auto`: HTTP/2 where the upstream offers it.
     #[serde(default)]
     pub http: Http,
+    /// Which answers the upstream is asked to stream; clients get what they ask for in any case.
+    #[serde(default)]
+    pub streaming: Streaming,
+    /// How request bodies of 1 KiB and more are compressed. An upstream that refuses it is asked without.
+    #[serde(default)]
+    pub request_compression: RequestCompression,
 }
 
 const fn one() -> u32 {
@@ -61,6 +74,7 @@ const fn one() -> u32 {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Credential {
     pub name: String,
+    /// For `vertex` the JSON of an account: a service account's key, or a login for applications.
     pub api_key: Secret,
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
@@ -122,4 +136,28 @@ pub enum Http {
     Http1,
     /// HTTP/2 from the first byte, also without TLS.
     Http2,
+}
+
+/// Which answers an upstream is asked to stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Streaming {
+    /// Those the client wants streamed.
+    #[default]
+    Auto,
+    /// All: it cannot answer otherwise.
+    Always,
+    /// None: it cannot.
+    Never,
+}
+
+/// How request bodies are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequestCompression {
+    #[default]
+    None,
+    Zstd,
+    Gzip,
+    Br,
 }

@@ -175,6 +175,11 @@ impl CredentialPool {
         self.rooms.store(Arc::new(rooms));
     }
 
+    /// Whether conversations stay with a credential of `upstream`.
+    pub fn keeps_sessions(&self, upstream: &UpstreamName) -> bool {
+        self.rooms.load().get(upstream).is_some_and(|it| it.affinity.is_some())
+    }
+
     /// Lends a credential of `upstream` that may be used for `model` now and is not among `tried`.
     ///
     /// `session` names the conversation, with its tenant, for affinity. A credential that is half open is lent to one

@@ -54,6 +54,11 @@ impl Fields {
         self.map.get(key).filter(|it| !it.is_null())
     }
 
+    /// The object as it is now.
+    pub fn raw(&self) -> Value {
+        Value::Object(self.map.clone())
+    }
+
     /// Takes a field of any type.
     pub fn any(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key).filter(|it| !it.is_null())

@@ -82,10 +82,10 @@ impl DialectId {
 
 /// Every dialect we answer clients in.
 pub static SERVERS: &[&dyn ServerCodec] =
-    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES];
+    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES, &gemini::GEMINI];
 /// Every dialect we ask upstreams in.
 pub static CLIENTS: &[&dyn ClientCodec] =
-    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES];
+    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES, &gemini::GEMINI];
 
 /// What the answering side has to know of the question.
 #[derive(Debug, Clone)]

@@ -1,6 +1,9 @@
 //! One try at an upstream: said in its words, written down first, judged if it fails.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
 use super::{
@@ -8,6 +11,7 @@ use super::{
     lane::{Lane, Spoken},
     question::Question,
     relay::Relay,
+    travel::{self, Thoughts},
     window,
 };
 use crate::{
@@ -28,7 +32,8 @@ use crate::{
     tenant::LossPolicy,
     upstream::{
         Call, Failure, Next, Operation, Tried, Upstream, Verdict,
-        transport::{ByteStream, read_whole},
+        token::TokenError,
+        transport::{ByteStream, TransportError, read_whole},
     },
     usage::{Ending, Intent, Meter},
 };
@@ -41,11 +46,13 @@ const MAX_ERROR: usize = 256 << 10;
 pub(super) struct Failed {
     pub error: GatewayError,
     pub next: Next,
+    /// Whether the upstream refused the reasoning state in the request.
+    pub state_refused: bool,
 }
 
 impl Failed {
     pub(super) fn here(error: GatewayError, next: Next) -> Self {
-        Self { error, next }
+        Self { error, next, state_refused: false }
     }
 }
 
@@ -63,6 +70,7 @@ pub(super) struct Flight<'a> {
 
 impl Pipeline {
     /// Makes one attempt. On success the answer has begun: its first content is here.
+    #[expect(clippy::too_many_arguments, reason = "an attempt is all that is known of it")]
     pub(super) async fn attempt(
         &self,
         inbound: &Inbound,
@@ -71,18 +79,25 @@ impl Pipeline {
         target: &Target,
         lease: Lease,
         trail: &mut Trail,
+        thoughts: Thoughts,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
-        let spoken = self.speak(inbound, question, upstream, target, &lease).await?;
+        let asks_stream = upstream.asks_stream(question.stream);
+        let spoken = self.speak(inbound, question, upstream, target, &lease, thoughts, asks_stream).await?;
         trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
+        let shown = match self.tokens.present(upstream, lease.credential()).await {
+            Ok(Cow::Borrowed(_)) => None,
+            Ok(Cow::Owned(shown)) => Some(shown),
+            Err(it) => return Err(self.not_shown(upstream, target, &lease, &it)),
+        };
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
-                operation: if question.stream { Operation::Stream } else { Operation::Generate },
+                operation: if asks_stream { Operation::Stream } else { Operation::Generate },
                 model: &target.model,
-                streaming: question.stream,
+                streaming: asks_stream,
                 body: spoken.body,
-                credential: lease.credential(),
+                credential: shown.as_ref().unwrap_or(lease.credential()),
                 client_headers: &inbound.headers,
                 betas: &spoken.betas,
                 attempt,
@@ -100,7 +115,7 @@ impl Pipeline {
         let mut flight =
             Flight { inbound, question, upstream, target, clock, lease, meter, lane: spoken.lane };
         let sent = tokio::select! {
-            sent = self.transport.send(request, &options) => sent,
+            sent = upstream.send(&*self.transport, request, &options) => sent,
             () = self.stop.cancelled() => return Err(flight.interrupted()),
         };
         let response = match sent {
@@ -109,16 +124,41 @@ impl Pipeline {
         };
         let (parts, body) = response.into_parts();
         flight.meter.status(parts.status.as_u16());
+        if let Some(shown) = &shown
+            && parts.status == StatusCode::UNAUTHORIZED
+        {
+            self.tokens.forget(flight.lease.credential(), shown);
+        }
         if !parts.status.is_success() {
             return Err(self.refused(flight, dialect, parts.status, parts.headers, body).await);
         }
         let headers =
             upstream.reply_headers(&target.model, inbound.dialect, &parts.headers, self.clock.now());
-        if question.stream && is_event_stream(&parts.headers) {
-            self.stream(flight, headers, body, trail).await
-        } else {
-            self.whole(flight, headers, body, trail).await
+        match (asks_stream && is_event_stream(&parts.headers), question.stream) {
+            (true, true) => self.stream(flight, headers, body, trail).await,
+            (true, false) => self.gather(flight, headers, body, trail).await,
+            (false, _) => self.whole(flight, headers, body, trail).await,
         }
+    }
+
+    /// There is no token to show the upstream: nothing is sent.
+    pub(super) fn not_shown(
+        &self,
+        upstream: &Upstream,
+        target: &Target,
+        lease: &Lease,
+        error: &TokenError,
+    ) -> Failed {
+        tracing::warn!(
+            { names::UPSTREAM_NAME } = target.upstream.as_str(),
+            { names::CREDENTIAL_ID } = %lease.credential().id,
+            %error,
+            "There is no token for this credential"
+        );
+        let judge = Judge { upstream, target, clock: &*self.clock };
+        let verdict = judge.verdict(&error.failure(), lease);
+        lease.report(&verdict.outcome);
+        Failed::here(verdict.error, verdict.next)
     }
 
     /// Counts and logs what could not be said, refuses the request if its policy wants that, and returns what the client
@@ -151,23 +191,25 @@ impl Pipeline {
     }
 
     /// Says the question in the target's words: its own bytes if it speaks the same dialect.
-    #[expect(
-        clippy::unused_async,
-        reason = "what must be fetched before a question can be said is fetched here"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "what is said depends on all of them")]
     async fn speak(
         &self,
-        _inbound: &Inbound,
+        inbound: &Inbound,
         question: &Question,
         upstream: &Upstream,
         target: &Target,
-        _lease: &Lease,
+        lease: &Lease,
+        thoughts: Thoughts,
+        asks_stream: bool,
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
         window::check(question, &target.model, &abilities)
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
-        if dialect == question.dialect && question.is_verbatim() {
+        // An answer in another form than the client's is read and written anew.
+        let is_same_form = asks_stream == question.stream;
+        let is_verbatim = question.is_verbatim() && is_same_form && thoughts == Thoughts::Sent;
+        if dialect == question.dialect && is_verbatim {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
                 _ => IncludeUsage::Ask,
@@ -176,11 +218,18 @@ impl Pipeline {
             return Ok(Spoken::verbatim(dialect, body, question, self.bounds.max_frame));
         }
         let request = question.decoded().map_err(|it| Failed::here(it, Next::GiveUp))?;
-        let encoded = dialect
+        let origin = self.origin(upstream, target, lease);
+        let (mut request, losses) = self.opened(inbound, request, &origin, thoughts);
+        if !is_same_form {
+            request.to_mut().stream.enabled = asks_stream;
+        }
+        let mut encoded = dialect
             .client()
-            .encode_request(request, &target.model, &abilities)
+            .encode_request(&request, &target.model, &abilities)
             .map_err(|it| Failed::here(error::encode(it), Next::NextTarget))?;
-        Ok(Spoken::translated(dialect, encoded, question, self.bounds.max_frame))
+        encoded.losses.extend(losses);
+        let sealing = self.sealing(inbound, dialect, origin);
+        Ok(Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame))
     }
 
     #[expect(clippy::too_many_arguments, reason = "an intent is what everyone knows of the attempt")]
@@ -248,7 +297,8 @@ impl Pipeline {
             }),
             Err(failure) => {
                 let verdict = judge.verdict(&failure, relay.lease());
-                Err(relay.fail_before_commit(verdict))
+                let state_refused = travel::is_refusal(&failure);
+                Err(Failed { state_refused, ..relay.fail_before_commit(verdict) })
             }
         }
     }
@@ -272,20 +322,63 @@ impl Pipeline {
         flight.meter.first_byte();
         let context = flight.lane.context(flight.inbound, &*self.clock);
         match flight.lane.whole(&body, &context, flight.question.stream) {
-            Ok(answer) => {
-                answer.tell(&mut flight.meter);
-                flight.lease.report(&Outcome::Success);
-                flight.meter.end(Ending::Completed, None);
-                Ok(Reply {
-                    status: StatusCode::OK,
-                    headers,
-                    form: flight.question.form(),
-                    body: ReplyBody::Whole(answer.body),
-                    trail: trail.clone(),
-                })
-            }
+            Ok(answer) => Ok(flight.answered(answer, headers, trail)),
             Err(failure) => Err(flight.failed(&failure)),
         }
+    }
+
+    /// The answer comes as a stream, but the client wants it whole: it is waited for to its end. Until then the client has
+    /// got nothing, so whatever goes wrong may still be another's success.
+    async fn gather(
+        &self,
+        mut flight: Flight<'_>,
+        headers: HeaderMap,
+        mut body: ByteStream,
+        trail: &Trail,
+    ) -> Result<Reply, Failed> {
+        let mut gathering = flight.lane.gathering();
+        let mut size = 0;
+        let broken = loop {
+            if gathering.is_over() {
+                break None;
+            }
+            let next = tokio::select! {
+                next = body.next() => next,
+                () = self.stop.cancelled() => {
+                    flight.meter.usage(&gathering.progress.usage);
+                    flight.meter.output_bytes(gathering.progress.text_bytes);
+                    return Err(flight.interrupted());
+                }
+            };
+            match next {
+                None => break None,
+                Some(Err(it)) => break Some(it),
+                Some(Ok(chunk)) => {
+                    size += chunk.len();
+                    if size > self.bounds.max_answer {
+                        break Some(TransportError::TooLarge { limit: self.bounds.max_answer });
+                    }
+                    gathering.push(chunk);
+                    if gathering.progress.has_content {
+                        flight.meter.first_byte();
+                    }
+                }
+            }
+        };
+        let failure = match (gathering.finish(), broken) {
+            // What came before the connection broke may have been the end.
+            (Ok(response), _) => {
+                let context = flight.lane.context(flight.inbound, &*self.clock);
+                let answer = flight.lane.encode_whole(response, &context, false);
+                return Ok(flight.answered(answer, headers, trail));
+            }
+            (Err(_), Some(broken)) => Failure::Transport(broken),
+            (Err(wire), None) => Failure::Stream(wire),
+        };
+        // What was made is paid for, although nobody gets it.
+        flight.meter.usage(&gathering.progress.usage);
+        flight.meter.output_bytes(gathering.progress.text_bytes);
+        Err(flight.failed(&failure))
     }
 }
 
@@ -324,18 +417,33 @@ impl<'a> Flight<'a> {
         Judge { upstream: self.upstream, target: self.target, clock: self.clock }
     }
 
+    /// The answer is here as a whole: tells meter and credential, and gives it to the client.
+    fn answered(mut self, answer: WholeAnswer, headers: HeaderMap, trail: &Trail) -> Reply {
+        answer.tell(&mut self.meter);
+        self.lease.report(&Outcome::Success);
+        self.meter.end(Ending::Completed, None);
+        Reply {
+            status: StatusCode::OK,
+            headers,
+            form: self.question.form(),
+            body: ReplyBody::Whole(answer.body),
+            trail: trail.clone(),
+        }
+    }
+
     /// Judges a failure, tells the credential, closes the meter.
     fn failed(self, failure: &Failure) -> Failed {
         let verdict = self.judge().verdict(failure, &self.lease);
         self.lease.report(&verdict.outcome);
         self.meter.end(Ending::Failed, Some(verdict.error.kind));
-        Failed { error: verdict.error, next: verdict.next }
+        let state_refused = travel::is_refusal(failure);
+        Failed { error: verdict.error, next: verdict.next, state_refused }
     }
 
     /// The gateway stops while the upstream is silent.
     fn interrupted(self) -> Failed {
         self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
-        Failed { error: error::stopping(), next: Next::GiveUp }
+        Failed::here(error::stopping(), Next::GiveUp)
     }
 }
 

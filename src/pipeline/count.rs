@@ -66,12 +66,13 @@ impl Pipeline {
             &target.model,
             verbatim::IncludeUsage::Never,
         );
+        let Ok(shown) = self.tokens.present(upstream, lease.credential()).await else { return Ok(None) };
         let Ok(request) = upstream.prepare(Call {
             operation: Operation::CountTokens,
             model: &target.model,
             streaming: false,
             body,
-            credential: lease.credential(),
+            credential: &shown,
             client_headers: &inbound.headers,
             betas: &[],
             attempt: AttemptId::new(),
@@ -79,7 +80,7 @@ impl Pipeline {
             return Ok(None);
         };
         let Ok(options) = upstream.options(lease.credential()) else { return Ok(None) };
-        let Ok(response) = self.transport.send(request, &options).await else { return Ok(None) };
+        let Ok(response) = upstream.send(&*self.transport, request, &options).await else { return Ok(None) };
         let (parts, body) = response.into_parts();
         let Ok(body) = read_whole(body, MAX_COUNT).await else { return Ok(None) };
         if parts.status.is_success() {

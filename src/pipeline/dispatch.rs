@@ -3,7 +3,9 @@
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Inbound, Pipeline, Refusal, Reply, Trail, attempt::Failed, error, question::Question};
+use super::{
+    Inbound, Pipeline, Refusal, Reply, Trail, attempt::Failed, error, question::Question, travel::Thoughts,
+};
 use crate::{
     credential::Lease,
     kernel::{
@@ -11,6 +13,7 @@ use crate::{
         id::CredentialId,
     },
     routing::{Route, Target},
+    session::{Session, identify},
     telemetry::names,
     upstream::{Next, Upstream},
 };
@@ -37,6 +40,7 @@ pub(super) struct Try<'a> {
     pub target: &'a Target,
     pub lease: Lease,
     pub trail: &'a mut Trail,
+    pub thoughts: Thoughts,
 }
 
 impl Pipeline {
@@ -48,22 +52,24 @@ impl Pipeline {
         route: &Route,
     ) -> Result<Reply, Refusal> {
         let attempt = async |it: Try<'_>| {
-            self.attempt(inbound, question, it.upstream, it.target, it.lease, it.trail).await
+            let Try { upstream, target, lease, trail, thoughts } = it;
+            self.attempt(inbound, question, upstream, target, lease, trail, thoughts).await
         };
-        self.try_each(inbound, route.targets(), attempt).await
+        self.try_each(route.targets(), || session(inbound, question), attempt).await
     }
 
-    /// Tries targets in order with what `attempt` does.
+    /// Tries targets in order with what `attempt` does. `session` is asked where conversations keep to their credential.
     pub(super) async fn try_each<'a, T>(
         &self,
-        inbound: &Inbound,
         targets: impl Iterator<Item = &'a Target>,
+        session: impl Fn() -> Option<Session>,
         attempt: impl AsyncFn(Try<'_>) -> Result<T, Failed>,
     ) -> Result<T, Refusal> {
         let mut tries = Tries { began: Instant::now(), trail: Trail::default(), worst: None };
         for target in targets {
             let Some(upstream) = self.upstreams.get(&target.upstream) else { continue };
-            match self.try_target(inbound, upstream, target, &attempt, &mut tries).await {
+            let session = self.pool.keeps_sessions(&target.upstream).then(&session).flatten();
+            match self.try_target(upstream, target, session, &attempt, &mut tries).await {
                 Ok(Some(reply)) => return Ok(reply),
                 Ok(None) => {}
                 Err(Enough) => break,
@@ -78,19 +84,24 @@ impl Pipeline {
     /// Tries a target with one credential after another. `None`: the next target may do better.
     async fn try_target<T>(
         &self,
-        inbound: &Inbound,
         upstream: &Upstream,
         target: &Target,
+        session: Option<Session>,
         attempt: &impl AsyncFn(Try<'_>) -> Result<T, Failed>,
         tries: &mut Tries,
     ) -> Result<Option<T>, Enough> {
-        let session = session(inbound);
         let mut tried: Vec<CredentialId> = Vec::new();
+        let mut thoughts = Thoughts::Sent;
         loop {
             if self.is_enough(tries) {
                 return Err(Enough);
             }
-            let lease = match self.pool.lease(&target.upstream, &target.model, session.as_deref(), &tried) {
+            let lease = match self.pool.lease(
+                &target.upstream,
+                &target.model,
+                session.as_ref().map(Session::as_str),
+                &tried,
+            ) {
                 Ok(lease) => lease,
                 Err(none) => {
                     if tried.is_empty() {
@@ -110,9 +121,15 @@ impl Pipeline {
                 { names::CREDENTIAL_ID } = %lease.credential().id,
                 { names::REQUEST_MODEL } = target.model.as_str()
             );
-            let attempt = attempt(Try { upstream, target, lease, trail: &mut tries.trail });
+            let attempt = attempt(Try { upstream, target, lease, trail: &mut tries.trail, thoughts });
             match attempt.instrument(span).await {
                 Ok(reply) => return Ok(Some(reply)),
+                Err(failed) if failed.state_refused && thoughts == Thoughts::Sent => {
+                    tries.failed(failed.error);
+                    // The credential is as good as before: only what was thought is left out.
+                    thoughts = Thoughts::LeftOut;
+                    tried.pop();
+                }
                 Err(failed) => {
                     tries.failed(failed.error);
                     match failed.next {
@@ -132,12 +149,9 @@ impl Pipeline {
     }
 }
 
-/// What keeps a conversation with one credential: inside its tenant and key, never across.
-fn session(inbound: &Inbound) -> Option<String> {
-    let id = ["x-session-id", "x-claude-code-session-id", "session_id"]
-        .iter()
-        .find_map(|it| inbound.headers.get(*it)?.to_str().ok())?;
-    Some(format!("{}/{}/{id}", inbound.scope.tenant(), inbound.scope.key()))
+/// Which conversation keeps to its credential.
+fn session(inbound: &Inbound, question: &Question) -> Option<Session> {
+    identify(&inbound.scope, question.dialect, &inbound.headers, &question.body, &question.scan)
 }
 
 /// No further target will be tried.

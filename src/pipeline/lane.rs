@@ -5,7 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value};
 
-use super::{Inbound, attempt::WholeAnswer, error, question::Question};
+use super::{
+    Inbound,
+    attempt::WholeAnswer,
+    error,
+    gather::Gathering,
+    question::Question,
+    travel::{Sealing, StreamSealing},
+};
 use crate::{
     dialect::{
         ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Loss, Recall, ReplyContext,
@@ -43,6 +50,8 @@ pub(super) struct Lane {
     /// What the answer repeats of the question.
     echo: Arc<Map<String, Value>>,
     namespaced: Arc<HashMap<String, Namespaced>>,
+    /// For a client of another dialect.
+    sealing: Option<Sealing>,
     max_frame: usize,
 }
 
@@ -63,6 +72,7 @@ impl Spoken {
             legacy_functions: false,
             echo: Arc::default(),
             namespaced: Arc::default(),
+            sealing: None,
             max_frame,
         };
         Self { body, betas: Vec::new(), losses: Vec::new(), lane }
@@ -72,6 +82,7 @@ impl Spoken {
         upstream: DialectId,
         encoded: Encoded,
         question: &Question,
+        sealing: Option<Sealing>,
         max_frame: usize,
     ) -> Self {
         let lane = Lane {
@@ -83,6 +94,7 @@ impl Spoken {
             legacy_functions: question.decoded().is_ok_and(|it| it.legacy_functions),
             echo: question.echo(),
             namespaced: question.namespaced(),
+            sealing,
             max_frame,
         };
         Self { body: encoded.body, betas: encoded.betas, losses: encoded.losses, lane }
@@ -132,15 +144,32 @@ impl Lane {
             Way::Verbatim => &Recall::default(),
             Way::Translated(recall) => recall,
         };
-        let response = self
+        let mut response = self
             .upstream
             .client()
             .decode_response(body, recall)
             .map_err(|it| unreadable(&error::answer(&it)))?;
+        if let Some(sealing) = &self.sealing {
+            sealing.whole(&mut response);
+        }
         Ok(self.encode_whole(response, context, stream))
     }
 
-    fn encode_whole(&self, response: ChatResponse, context: &ReplyContext, stream: bool) -> WholeAnswer {
+    /// Opens the way for a stream that is waited for to its end.
+    pub(super) fn gathering(&self) -> Gathering {
+        match &self.way {
+            Way::Verbatim => Gathering::new(self.upstream, &Recall::default(), self.max_frame),
+            Way::Translated(recall) => Gathering::new(self.upstream, recall, self.max_frame),
+        }
+    }
+
+    /// Says a whole answer in the client's words; `stream` says that the client waits for a stream.
+    pub(super) fn encode_whole(
+        &self,
+        response: ChatResponse,
+        context: &ReplyContext,
+        stream: bool,
+    ) -> WholeAnswer {
         let (id, model) = (response.id.clone(), response.model.clone());
         let usage = response.usage.unwrap_or_default();
         let finish = response.choices.first().map(|it| it.finish.reason);
@@ -172,6 +201,8 @@ impl Lane {
             Way::Translated(recall) => CourseWay::Translated(Box::new(Translation {
                 sse: SseDecoder::new(self.max_frame),
                 decoder: self.upstream.client().event_decoder(recall),
+                sealing: self.sealing.as_ref().map(Sealing::stream),
+                sealed: Vec::new(),
                 serializer: Serializer::new(),
                 frames: Vec::new(),
                 decoded: Vec::new(),
@@ -235,6 +266,8 @@ enum CourseWay {
 struct Translation {
     sse: SseDecoder,
     decoder: Box<dyn EventDecoder>,
+    sealing: Option<StreamSealing>,
+    sealed: Vec<ChatEvent>,
     serializer: Serializer,
     frames: Vec<SseFrame>,
     decoded: Vec<ChatEvent>,
@@ -323,6 +356,12 @@ impl Translation {
 
     fn say(&mut self, encoder: &mut dyn EventEncoder, progress: &mut Progress, out: &mut Vec<Bytes>) {
         for event in self.decoded.drain(..) {
+            match &mut self.sealing {
+                Some(sealing) => sealing.push(event, &mut self.sealed),
+                None => self.sealed.push(event),
+            }
+        }
+        for event in self.sealed.drain(..) {
             self.serializer.push(event, &mut self.ordered);
         }
         let mut bytes = BytesMut::new();
@@ -362,7 +401,7 @@ fn observe_tap(dialect: DialectId, tap: &Tap, progress: &mut Progress) {
     }
 }
 
-fn observe_event(event: &ChatEvent, progress: &mut Progress) {
+pub(super) fn observe_event(event: &ChatEvent, progress: &mut Progress) {
     match event {
         ChatEvent::Start { id, model, .. } => {
             progress.id.clone_from(id);

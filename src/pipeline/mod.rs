@@ -5,9 +5,11 @@ pub mod count;
 pub mod dispatch;
 pub mod error;
 pub mod forward;
+mod gather;
 pub mod lane;
 pub mod question;
 pub mod relay;
+mod travel;
 mod window;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -24,7 +26,7 @@ use crate::{
     routing::RouteTable,
     session::Memory,
     tenant::{LossPolicy, TenantScope},
-    upstream::{Upstream, transport::Transport},
+    upstream::{Upstream, token::Tokens, transport::Transport},
     usage::Accounts,
 };
 
@@ -157,6 +159,8 @@ pub struct Pipeline {
     /// What tenants keep at upstreams.
     pub objects: Arc<dyn ObjectRepository>,
     pub transport: Arc<dyn Transport>,
+    /// For credentials whose secret is an account.
+    pub tokens: Arc<Tokens>,
     pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
     pub memory: Memory,

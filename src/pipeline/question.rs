@@ -15,7 +15,7 @@ use crate::{
         ChatRequest, DecodeError, DialectId,
         canonical::Namespaced,
         scan::{self, Scan, ValueKind},
-        verbatim,
+        state, verbatim,
     },
     kernel::error::{ErrorKind, GatewayError},
 };
@@ -33,6 +33,8 @@ pub struct Question {
     /// The dialect the body is written in: not the client's own if it wrote Chat to the door of Responses, or the reverse.
     written: DialectId,
     told: Told,
+    /// Whether state that was sealed for this client may be in its history. Chat's clients carry none.
+    may_hold_carriers: bool,
     decoded: OnceLock<ChatRequest>,
 }
 
@@ -79,6 +81,7 @@ impl Question {
             include_usage,
             written,
             told: told.clone(),
+            may_hold_carriers: dialect != DialectId::OpenaiChat && state::may_hold_carriers(body),
             decoded: OnceLock::new(),
         })
     }
@@ -106,7 +109,10 @@ impl Question {
 
     /// Whether the body can go to an upstream of its own dialect as it is.
     pub fn is_verbatim(&self) -> bool {
-        self.written == self.dialect && !self.told.json_array && !verbatim::needs_canonical(&self.scan)
+        self.written == self.dialect
+            && !self.told.json_array
+            && !self.may_hold_carriers
+            && !verbatim::needs_canonical(&self.scan)
     }
 
     /// The whole request, decoded once.

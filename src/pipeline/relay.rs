@@ -101,7 +101,7 @@ impl Relay {
         if let Some(meter) = self.meter.take() {
             meter.end(ending_of(verdict.error.kind), Some(verdict.error.kind));
         }
-        Failed { error: verdict.error, next: verdict.next }
+        Failed { error: verdict.error, next: verdict.next, state_refused: false }
     }
 
     /// The next bytes for the client; `None` at the end.

@@ -13,6 +13,7 @@ pub mod kind;
 pub mod kinds;
 pub mod limits;
 pub mod models;
+mod packing;
 mod place;
 pub mod redact;
 pub mod token;
@@ -21,6 +22,8 @@ pub mod verdict;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -39,6 +42,7 @@ pub use endpoint::InvalidBaseUrl;
 pub use errand::Errand;
 pub use judge::Tried;
 pub use kind::{AuthScheme, Operation, PolicyClass, UpstreamKind};
+pub use packing::Packing;
 pub use place::{InvalidPlace, Place};
 pub use verdict::{Failure, Fault, Next, Verdict};
 
@@ -64,6 +68,21 @@ pub struct UpstreamSpec {
     pub http: HttpMode,
     /// Values of `anthropic-beta` that are never sent: this upstream would answer 400.
     pub denied_betas: Vec<String>,
+    pub streaming: Streaming,
+    /// How request bodies are compressed; absent: not at all.
+    pub packing: Option<Packing>,
+}
+
+/// Which answers an upstream is asked to stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// Those the client wants streamed.
+    #[default]
+    Auto,
+    /// All: it cannot answer otherwise, or takes too long to. The client's whole answer is made of the stream.
+    Always,
+    /// None: it cannot, or not well. The client's stream is made of the whole answer.
+    Never,
 }
 
 impl UpstreamSpec {
@@ -79,6 +98,8 @@ impl UpstreamSpec {
             timeouts: Timeouts::default(),
             http: HttpMode::Auto,
             denied_betas: Vec::new(),
+            streaming: Streaming::Auto,
+            packing: None,
         }
     }
 }
@@ -102,6 +123,10 @@ pub struct Upstream {
     auth: AuthScheme,
     options: SendOptions,
     denied_betas: Vec<String>,
+    streaming: Streaming,
+    packing: Option<Packing>,
+    /// Whether it has refused a compressed request.
+    refuses_packed: AtomicBool,
 }
 
 /// One call that is to be made. It has no `Debug` form: it holds what people wrote.
@@ -154,6 +179,9 @@ impl Upstream {
             auth: spec.auth.unwrap_or(spec.kind.auth),
             options: SendOptions { proxy: spec.proxy, timeouts: spec.timeouts, http, reach: Reach::Anywhere },
             denied_betas: spec.denied_betas,
+            streaming: spec.streaming,
+            packing: spec.packing,
+            refuses_packed: AtomicBool::new(false),
         })
     }
 
@@ -168,6 +196,15 @@ impl Upstream {
     /// The dialect in which a model is asked.
     pub fn dialect(&self, model: &UpstreamModel) -> DialectId {
         (self.kind.dialect)(model)
+    }
+
+    /// Whether a stream is asked for, if the client wants one or does not.
+    pub fn asks_stream(&self, wanted: bool) -> bool {
+        match self.streaming {
+            Streaming::Auto => wanted,
+            Streaming::Always => true,
+            Streaming::Never => false,
+        }
     }
 
     /// Whether an address is on the host that is called.

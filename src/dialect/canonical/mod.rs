@@ -32,6 +32,9 @@ pub use usage::TokenUsage;
 use super::{DialectId, Loss, Severity};
 
 /// Fields that only one dialect knows: sent on to an upstream of that dialect, noted as lost to any other.
+///
+/// A key that begins with `@` is no field of the client's: it is what a decoder notes for the encoder of its own dialect (the
+/// form in which something was said that is told all the same). It is nobody's loss.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extra(Option<Box<ExtraFields>>);
 
@@ -52,6 +55,9 @@ impl Extra {
             Self(Some(Box::new(ExtraFields { dialect, at: at.into(), fields })))
         }
     }
+
+    /// What the key of a decoder's own note begins with.
+    pub const NOTE: char = '@';
 
     pub fn get(&self) -> Option<&ExtraFields> {
         self.0.as_deref()
@@ -80,7 +86,7 @@ impl Extra {
     /// Notes each field as lost.
     pub fn lose(&self, losses: &mut Vec<Loss>) {
         let Some(extra) = self.get() else { return };
-        for key in extra.fields.keys() {
+        for key in extra.fields.keys().filter(|it| !it.starts_with(Self::NOTE)) {
             let at = format!("{}/{}", extra.at, key.replace('~', "~0").replace('/', "~1"));
             losses.push(Loss::dropped(
                 at,

@@ -14,6 +14,8 @@ use super::{ChatRequest, PartKind, ToolChoice};
 #[derive(Debug, Clone, Copy)]
 pub struct NameRule {
     pub legal: fn(char) -> bool,
+    /// What a name may begin with, of what is legal.
+    pub first: fn(char) -> bool,
     /// In characters.
     pub longest: usize,
 }
@@ -21,12 +23,25 @@ pub struct NameRule {
 impl NameRule {
     /// Letters, digits, `_` and `-`: what both OpenAI and Anthropic take.
     pub const fn plain(longest: usize) -> Self {
-        Self { legal: is_plain, longest }
+        Self { legal: is_plain, first: is_plain, longest }
+    }
+
+    /// A letter or `_` first, then also digits, `.`, `:` and `-`: what Gemini takes.
+    pub const fn dotted(longest: usize) -> Self {
+        Self { legal: is_dotted, first: is_letter, longest }
     }
 
     fn allows(&self, name: &str) -> bool {
-        !name.is_empty() && name.chars().count() <= self.longest && name.chars().all(self.legal)
+        name.starts_with(self.first) && name.chars().count() <= self.longest && name.chars().all(self.legal)
     }
+}
+
+fn is_dotted(it: char) -> bool {
+    is_plain(it) || it == '.' || it == ':'
+}
+
+fn is_letter(it: char) -> bool {
+    it.is_ascii_alphabetic() || it == '_'
 }
 
 /// Letters, digits, `_` and `-`.
@@ -91,7 +106,10 @@ impl NameMap {
 
 /// What a name may become, best first; endless.
 fn candidates(name: &str, rule: NameRule) -> impl Iterator<Item = String> {
-    let clean: String = name.chars().map(|it| if (rule.legal)(it) { it } else { '_' }).collect();
+    let mut clean: String = name.chars().map(|it| if (rule.legal)(it) { it } else { '_' }).collect();
+    if !clean.starts_with(rule.first) {
+        clean.insert(0, '_');
+    }
     let first = rule.allows(&clean).then(|| clean.clone());
     let hashed = (0_u32..).map({
         let name = name.to_owned();
@@ -187,6 +205,16 @@ mod tests {
         assert!(id.chars().all(is_plain));
         assert_eq!(clean_id("toolu_01", is_plain, 64), "toolu_01");
         assert!(!clean_id("", is_plain, 64).is_empty());
+    }
+
+    #[test]
+    fn ec_045_a_name_for_gemini_begins_with_a_letter() {
+        let map = NameMap::build(["files.read", "3d_view", "ns:tool-a", ""], NameRule::dotted(64));
+        assert_eq!(map.wire("files.read"), "files.read");
+        assert_eq!(map.wire("ns:tool-a"), "ns:tool-a");
+        assert_eq!(map.wire("3d_view"), "_3d_view");
+        assert!(map.wire("").starts_with('_'));
+        assert_eq!(map.recall()["_3d_view"], "3d_view");
     }
 
     proptest! {

@@ -6,6 +6,7 @@ pub(super) mod error;
 mod listing;
 mod request;
 mod response;
+mod schema;
 pub(super) mod stream;
 pub(super) mod usage;
 

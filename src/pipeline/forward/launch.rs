@@ -72,12 +72,13 @@ impl Pipeline {
         &'a self,
         order: Order<'a>,
     ) -> Result<(Parts, ByteStream, Voyage<'a>), Failed> {
-        let (request, options, intent) = self.papers(&order)?;
+        let (request, options, intent) = self.papers(&order).await?;
         let (load, mut voyage) = self.embark(order, intent).await?;
+        let upstream = voyage.upstream;
         let sending = async {
             match load {
                 Load::None => self.transport.send(request.map(|()| Bytes::new()), &options).await,
-                Load::Json(body) => self.transport.send(request.map(|()| body), &options).await,
+                Load::Json(body) => upstream.send(&*self.transport, request.map(|()| body), &options).await,
                 Load::Upload(freight) => {
                     self.transport.upload(request.map(|()| freight.pieces), &options).await
                 }
@@ -103,7 +104,7 @@ impl Pipeline {
         &'a self,
         order: Order<'a>,
     ) -> Result<(Socket, Voyage<'a>), Failed> {
-        let (request, options, intent) = self.papers(&order)?;
+        let (request, options, intent) = self.papers(&order).await?;
         let (_, mut voyage) = self.embark(order, intent).await?;
         let opened = tokio::select! {
             opened = self.transport.open(request, &options, self.bounds.max_frame) => opened,
@@ -124,10 +125,14 @@ impl Pipeline {
     }
 
     /// The request, how it is sent, and what is written down of it.
-    fn papers(&self, order: &Order<'_>) -> Result<(Request<()>, SendOptions, Intent), Failed> {
+    async fn papers(&self, order: &Order<'_>) -> Result<(Request<()>, SendOptions, Intent), Failed> {
         let internal =
             |error: String, next| Failed::here(GatewayError::new(ErrorKind::Internal, error), next);
         let credential = order.lease.credential();
+        let shown = match self.tokens.present(order.upstream, credential).await {
+            Ok(shown) => shown,
+            Err(it) => return Err(self.not_shown(order.upstream, order.target, &order.lease, &it)),
+        };
         let (content_type, length) = match &order.load {
             Load::None => (None, None),
             Load::Json(_) => (Some("application/json"), None),
@@ -145,7 +150,7 @@ impl Pipeline {
                 content_type,
                 length,
                 streaming: order.passes,
-                credential,
+                credential: &shown,
                 client_headers: &order.inbound.headers,
                 attempt,
             })
@@ -241,7 +246,7 @@ impl Voyage<'_> {
         self.lease.report(&verdict.outcome);
         self.meter.end(Ending::Failed, Some(verdict.error.kind));
         let next = if self.broken.is_some() { Next::GiveUp } else { verdict.next };
-        Failed { error: verdict.error, next }
+        Failed::here(verdict.error, next)
     }
 
     /// The upstream's answer cannot be used.
@@ -255,7 +260,7 @@ impl Voyage<'_> {
     /// The gateway stops while the upstream is silent.
     pub(super) fn interrupted(self) -> Failed {
         self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
-        Failed { error: error::stopping(), next: Next::GiveUp }
+        Failed::here(error::stopping(), Next::GiveUp)
     }
 }
 

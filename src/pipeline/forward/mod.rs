@@ -101,12 +101,12 @@ impl Pipeline {
             return Err(GatewayError::new(ErrorKind::Unsupported, message).into());
         }
         let attempt = async |it: Try<'_>| self.carry(&inbound, &wish, it).await;
-        self.try_each(&inbound, able.into_iter(), attempt).await
+        self.try_each(able.into_iter(), || None, attempt).await
     }
 
     /// Makes one attempt.
     async fn carry(&self, inbound: &Inbound, wish: &Wish, it: Try<'_>) -> Result<Delivery, Failed> {
-        let Try { upstream, target, lease, trail } = it;
+        let Try { upstream, target, lease, trail, .. } = it;
         let (operation, load, way) = match &wish.body {
             Body::Upload(opened) => {
                 let opened = opened.lock().take().ok_or_else(|| {
@@ -187,7 +187,7 @@ impl Pipeline {
             let watch = self.watch(&home, headers);
             return self.pass(voyage, headers, body, watch).await;
         }
-        let (pieces, rest) = match self.gather(body).await {
+        let (pieces, rest) = match self.read_up_to(body).await {
             Ok(gathered) => gathered,
             Err(None) => return Err(voyage.interrupted()),
             Err(Some(it)) => return Err(voyage.failed(&Failure::Transport(it))),
@@ -274,7 +274,7 @@ impl Pipeline {
 
     /// Reads a body to its end, or until it is larger than a whole answer may be: then the rest is returned too.
     /// `Err(None)`: the gateway stops.
-    async fn gather(
+    async fn read_up_to(
         &self,
         mut body: ByteStream,
     ) -> Result<(Vec<Bytes>, Option<ByteStream>), Option<TransportError>> {

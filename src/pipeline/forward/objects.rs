@@ -260,7 +260,7 @@ impl Pipeline {
         let order = order(inbound, shelf, asked, &tail, upstream, &target, lease, load);
         let (parts, body, mut voyage) = self.launch(order).await?;
         let headers = self.headers_home(inbound, &voyage, &parts.headers);
-        let body = match self.gather(body).await {
+        let body = match self.read_up_to(body).await {
             Ok((pieces, None)) => joined(pieces),
             Ok((_, Some(_))) => {
                 let limit = self.bounds.max_answer;

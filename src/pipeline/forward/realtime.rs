@@ -78,7 +78,7 @@ impl Pipeline {
             return Err(GatewayError::new(ErrorKind::Unsupported, message).into());
         }
         let attempt = async |it: Try<'_>| self.connect(&inbound, &model, &rest, it).await;
-        self.try_each(&inbound, able.into_iter(), attempt).await
+        self.try_each(able.into_iter(), || None, attempt).await
     }
 
     async fn connect(
@@ -88,7 +88,7 @@ impl Pipeline {
         rest: &[(String, String)],
         it: Try<'_>,
     ) -> Result<Line, Failed> {
-        let Try { upstream, target, lease, trail } = it;
+        let Try { upstream, target, lease, trail, .. } = it;
         let mut query = vec![("model".to_owned(), target.model.as_str().to_owned())];
         query.extend_from_slice(rest);
         let order = Order {

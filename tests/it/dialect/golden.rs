@@ -75,6 +75,14 @@ fn told_as(dialect: DialectId, reason: FinishReason) -> FinishReason {
     match (dialect, reason) {
         (DialectId::OpenaiChat, FinishReason::StopSequence | FinishReason::Pause) => FinishReason::Stop,
         (DialectId::OpenaiChat, FinishReason::ContextFull) => FinishReason::Length,
+        (DialectId::Gemini, FinishReason::StopSequence) => FinishReason::Stop,
+        (DialectId::Gemini, FinishReason::ContextFull) => FinishReason::Length,
+        (DialectId::Gemini, FinishReason::Refusal) => FinishReason::ContentFilter,
+        (
+            DialectId::OpenaiChat | DialectId::AnthropicMessages,
+            FinishReason::Malformed | FinishReason::Other,
+        ) => FinishReason::Stop,
+        (DialectId::AnthropicMessages, FinishReason::ContentFilter) => FinishReason::Refusal,
         (_, reason) => reason,
     }
 }
@@ -106,7 +114,8 @@ fn every_kind_of_error_can_be_told_to_every_client() {
             assert!(status.is_client_error() || status.is_server_error(), "{title}: {status}");
             let body: Value = serde_json::from_slice(&body).expect(&title);
             assert!(body["error"]["message"].as_str().unwrap().contains("what is wrong"), "{title}");
-            assert!(body["error"]["type"].is_string(), "{title}");
+            let word = if server.id() == DialectId::Gemini { "status" } else { "type" };
+            assert!(body["error"][word].is_string(), "{title}");
         }
     }
 }

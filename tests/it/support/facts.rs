@@ -11,7 +11,7 @@ use dragoman::dialect::{
         ToolKind, Turn,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One thing that is said.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,18 @@ fn is_about(loss: &str, at: &str) -> bool {
     !loss.is_empty() && (within(loss, at) || within(at, loss))
 }
 
+fn no_parameters() -> Value {
+    json!({ "type": "object", "properties": {} })
+}
+
+/// A text that is an object's JSON without its spaces: dialects with objects for results keep no more of it.
+fn compact(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(it)) => Value::Object(it).to_string(),
+        _ => text.to_owned(),
+    }
+}
+
 struct Facts<'n> {
     list: Vec<Fact>,
     names: &'n HashMap<String, String>,
@@ -87,7 +99,7 @@ impl Facts<'_> {
 
     fn extra(&mut self, extra: &Extra) {
         if let Some(fields) = extra.get() {
-            for (key, value) in &fields.fields {
+            for (key, value) in fields.fields.iter().filter(|it| !it.0.starts_with(Extra::NOTE)) {
                 self.add(&format!("{}/{key}", fields.at), "field", format!("{key}: {value}"));
             }
         }
@@ -138,7 +150,7 @@ impl Facts<'_> {
                 }
                 for inner in &result.content {
                     match inner.as_text() {
-                        Some(text) => self.add(at, "result text", text),
+                        Some(text) => self.add(at, "result text", compact(text)),
                         None => self.part(inner, turn),
                     }
                 }
@@ -173,7 +185,11 @@ impl Facts<'_> {
         let value = match &tool.kind {
             ToolKind::Builtin { raw, .. } => raw.to_string(),
             ToolKind::Custom { format } => format!("custom {name} {format:?}"),
-            ToolKind::Function => format!("{name} {:?} {:?}", tool.description, tool.schema),
+            ToolKind::Function => {
+                // That there are no parameters is said in several ways.
+                let schema = tool.schema.as_ref().filter(|it| **it != json!({}) && **it != no_parameters());
+                format!("{name} {:?} {schema:?}", tool.description)
+            }
         };
         self.list.push(Fact { at: at.to_vec(), kind: "tool", value });
         if tool.strict == Some(true) {

@@ -5,7 +5,8 @@ use std::{fs, path::PathBuf};
 use dragoman::dialect::DialectId;
 use serde_json::Value;
 
-pub(crate) const DIALECTS: [DialectId; 2] = [DialectId::OpenaiChat, DialectId::AnthropicMessages];
+pub(crate) const DIALECTS: [DialectId; 3] =
+    [DialectId::OpenaiChat, DialectId::AnthropicMessages, DialectId::Gemini];
 
 /// One file.
 pub(crate) struct Fixture {

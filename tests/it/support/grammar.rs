@@ -1,6 +1,6 @@
 //! What a client accepts as a stream of its dialect, written down without our encoders: automata over the bytes.
 
-mod gemini;
+pub(crate) mod gemini;
 mod responses;
 
 use std::collections::BTreeMap;
@@ -36,12 +36,21 @@ pub(crate) fn check_form(dialect: DialectId, stream: &[u8]) -> Result<Told, Stri
 
 fn walk(dialect: DialectId, stream: &[u8], arguments: Arguments) -> Result<Told, String> {
     let text = std::str::from_utf8(stream).map_err(|it| format!("not UTF-8: {it}"))?;
+    if dialect == DialectId::Gemini {
+        ensure(!text.split('\n').any(|it| it.starts_with(':')), "a comment, which Google's SDK breaks on")?;
+        // Blank lines keep a silent stream alive.
+        let mut plain = text.to_owned();
+        while plain.contains("\n\n\n") {
+            plain = plain.replace("\n\n\n", "\n\n");
+        }
+        return gemini::check(&split(&plain)?, arguments);
+    }
     let events = split(text)?;
     match dialect {
         DialectId::OpenaiChat => check_chat(&events, arguments),
         DialectId::AnthropicMessages => check_messages(&events, arguments),
         DialectId::OpenaiResponses => responses::check(&events, arguments),
-        DialectId::Gemini => gemini::check(&events, arguments),
+        DialectId::Gemini => unreachable!("it was read above"),
     }
 }
 

@@ -42,6 +42,16 @@ pub(crate) fn write(dialect: DialectId, events: impl IntoIterator<Item = ChatEve
     writer.finish()
 }
 
+/// Writes events as Gemini's other form of a stream, a JSON array.
+pub(crate) fn write_array(events: impl IntoIterator<Item = ChatEvent>) -> Vec<u8> {
+    let context = ReplyContext { json_array: true, ..context() };
+    let mut writer = Writer::of(DialectId::Gemini, &context);
+    for event in events {
+        writer.push(event);
+    }
+    writer.finish()
+}
+
 /// Sends an upstream's stream through to a client of any dialect.
 pub(crate) fn relay(from: DialectId, to: DialectId, pieces: &[&[u8]]) -> Vec<u8> {
     write(to, read(from, pieces))
@@ -114,10 +124,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(dialect: DialectId) -> Self {
+        Self::of(dialect, &context())
+    }
+
+    fn of(dialect: DialectId, context: &ReplyContext) -> Self {
         let one_at_a_time = dialect == DialectId::AnthropicMessages;
         Self {
             serializer: one_at_a_time.then(Serializer::new),
-            encoder: dialect.server().event_encoder(&context()),
+            encoder: dialect.server().event_encoder(context),
             out: BytesMut::new(),
             aborted: false,
         }

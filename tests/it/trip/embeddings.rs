@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     gateway::{KEY, TestGateway},
     http::Request,
-    upstream::{Seen, TestUpstream},
+    scripted::{Seen, TestUpstream},
 };
 
 async fn started(

@@ -9,15 +9,18 @@ mod embeddings;
 mod leaving;
 mod ledger;
 mod losses;
+mod must_stream;
 mod objects;
 mod patience;
 mod realtime;
 mod restarts;
 mod routes;
 mod smoke;
+mod state;
 mod streams;
 mod translated;
 mod verbatim;
+mod wire;
 
 /// A short question in Chat to `model`.
 fn chat(model: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     gateway::{KEY, TestGateway},
     http::{Reply, Request},
-    upstream::{Seen, TestUpstream},
+    scripted::{Seen, TestUpstream},
 };
 
 const OTHER: &str = "sk-other-0123456789-abcdefgh";

@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 use crate::support::{
     gateway::{KEY, TestGateway},
     http::Request,
-    upstream::TestUpstream,
+    scripted::TestUpstream,
 };
 
 type Client = WebSocketStream<TcpStream>;

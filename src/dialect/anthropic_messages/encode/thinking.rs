@@ -84,7 +84,10 @@ impl Writer<'_> {
 
     fn lower(&mut self, mode: ReasoningMode, max_tokens: u64, talk: &Talk) -> Thinking {
         match self.abilities.thinking {
-            ThinkingControl::None | ThinkingControl::ReasoningObject => self.cannot(mode),
+            ThinkingControl::None
+            | ThinkingControl::ReasoningObject
+            | ThinkingControl::GeminiBudget
+            | ThinkingControl::GeminiLevel => self.cannot(mode),
             ThinkingControl::Budget | ThinkingControl::ThinkingType => self.budget(mode, max_tokens, talk),
             ThinkingControl::Adaptive => self.adaptive(mode),
             ThinkingControl::Always | ThinkingControl::Effort => self.effort_alone(mode),

@@ -320,6 +320,11 @@ fn may_follow(talk: &Talk) -> bool {
 
 /// Where a part of a turn stands in the client's request.
 fn place(turn: &Turn, index: usize) -> String {
-    let content = if turn.at == "/system" { "" } else { "/content" };
+    let content = match turn.at.as_str() {
+        "/system" => "",
+        // Gemini's contents have parts.
+        it if it.starts_with("/contents") || it == "/systemInstruction" => "/parts",
+        _ => "/content",
+    };
     if turn.plain { format!("{}{content}", turn.at) } else { format!("{}{content}/{index}", turn.at) }
 }

@@ -120,7 +120,9 @@ pub(super) fn encode(
         ThinkingControl::None
         | ThinkingControl::Budget
         | ThinkingControl::Adaptive
-        | ThinkingControl::Always => words.nothing(reasoning.mode),
+        | ThinkingControl::Always
+        | ThinkingControl::GeminiBudget
+        | ThinkingControl::GeminiLevel => words.nothing(reasoning.mode),
     }
 }
 

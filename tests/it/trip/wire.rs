@@ -1,0 +1,130 @@
+//! How upstreams are called: HTTP version, compressed bodies, keys and lists of models.
+
+use std::io::Read as _;
+
+use serde_json::{Value, json};
+
+use super::chat;
+use crate::support::{
+    gateway::TestGateway,
+    upstream::{Seen, Upstream},
+};
+
+fn config(upstream: &Upstream, kind: &str, path: &str, more: &str) -> String {
+    format!(
+        "
+upstreams:
+  - name: odd
+    kind: {kind}
+    base-url: http://{}{path}
+    proxy-url: direct
+    credentials: [{{ name: one, api-key: sk-upstream-odd-1111 }}]
+{more}
+",
+        upstream.address
+    )
+}
+
+fn completion() -> Value {
+    json!({
+        "id": "c1", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Yes."}}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    })
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_to_an_upstream_that_speaks_it_without_tls() {
+    for (http, version) in [("http2", "HTTP/2.0"), ("http1", "HTTP/1.1"), ("auto", "HTTP/1.1")] {
+        let upstream = Upstream::start(|_| (200, completion()));
+        let more = format!("    http: {http}\n    models: [{{ name: m }}]");
+        let config = config(&upstream, "openai-compatible", "/v1", &more);
+        let gateway = TestGateway::start(&config, "").await;
+        for _ in 0..3 {
+            let answer = gateway.chat(chat("m")).await.json().await;
+            assert_eq!(answer["choices"][0]["message"]["content"], "Yes.", "{answer}");
+        }
+        let seen = upstream.seen();
+        assert_eq!(seen.len(), 3);
+        assert!(seen.iter().all(|it| it.version == version), "{http}: {seen:?}");
+        assert!(seen.iter().all(|it| it.header("connection").is_none()), "{seen:?}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_request_is_compressed_until_the_upstream_refuses_it() {
+    let body = chat("m").replace("Hello", &"long and long ".repeat(500));
+    let unpacked = |seen: &Seen| {
+        let mut text = String::new();
+        match seen.header("content-encoding") {
+            Some("zstd") => zstd::Decoder::new(&seen.body[..]).unwrap().read_to_string(&mut text).unwrap(),
+            None => (&seen.body[..]).read_to_string(&mut text).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        text
+    };
+    let more = "    request-compression: zstd\n    models: [{ name: m }]";
+
+    let takes = Upstream::start(|_| (200, completion()));
+    let gateway = TestGateway::start(&config(&takes, "openai-compatible", "/v1", more), "").await;
+    assert_eq!(gateway.chat(body.clone()).await.status, 200);
+    let seen = takes.seen();
+    assert_eq!(seen[0].header("content-encoding"), Some("zstd"));
+    assert_eq!(seen[0].header("content-length"), Some(seen[0].body.len().to_string().as_str()));
+    assert!(seen[0].body.len() * 10 < body.len());
+    assert_eq!(unpacked(&seen[0]), body);
+    gateway.stop().await;
+
+    let refuses = Upstream::start(|seen| match seen.header("content-encoding") {
+        Some(_) => (415, json!({"error": {"message": "no"}})),
+        None => (200, completion()),
+    });
+    let gateway = TestGateway::start(&config(&refuses, "openai-compatible", "/v1", more), "").await;
+    for _ in 0..2 {
+        let reply = gateway.chat(body.clone()).await;
+        assert_eq!((reply.status, reply.header("x-dragoman-attempts")), (200, Some("1")));
+    }
+    let encodings: Vec<_> =
+        refuses.seen().iter().map(|it| it.header("content-encoding").map(str::to_owned)).collect();
+    assert_eq!(encodings, [Some("zstd".to_owned()), None, None]);
+    assert_eq!(unpacked(&refuses.seen()[1]), body);
+    assert_eq!(gateway.attempts().await.len(), 2, "sending again is the same attempt");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_gemini_upstream_lists_the_models_that_answer_page_by_page() {
+    let upstream = Upstream::start(|seen| {
+        let model = |name: &str, method: &str| json!({"name": name, "supportedGenerationMethods": [method]});
+        let page = if seen.query.contains("pageToken=two") {
+            json!({"models": [model("models/gem-2", "generateContent")]})
+        } else {
+            json!({
+                "models": [model("models/gem-1", "generateContent"), model("models/embed-1", "embedContent")],
+                "nextPageToken": "two",
+            })
+        };
+        (200, page)
+    });
+    let gateway = TestGateway::start(&config(&upstream, "gemini", "", ""), "").await;
+    gateway
+        .eventually("the models are listed", async || {
+            let list = gateway.get("/v1/models").await.json().await;
+            let names: Vec<String> = list["data"]
+                .as_array()?
+                .iter()
+                .filter_map(|it| Some(it["id"].as_str()?.to_owned()))
+                .collect();
+            let has = |name: &str| names.iter().any(|it| it == name);
+            (has("gem-1") && has("gem-2") && !has("embed-1")).then_some(())
+        })
+        .await;
+    let seen = upstream.seen();
+    assert!(
+        seen.iter().all(|it| it.path == "/v1beta/models" && it.query.starts_with("pageSize=1000")),
+        "{seen:?}"
+    );
+    assert!(seen.iter().all(|it| it.header("x-goog-api-key") == Some("sk-upstream-odd-1111")));
+    gateway.stop().await;
+}
