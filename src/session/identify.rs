@@ -181,7 +181,6 @@ mod tests {
             source: Source::Database,
             losses: None,
             created_at: now,
-            losses: None,
         };
         let key = TenantKey {
             id: TenantKeyId::declared(name),
@@ -195,7 +194,6 @@ mod tests {
             created_at: now,
             expires_at: None,
             last_used_at: None,
-            losses: None,
         };
         let table = KeyTable::new();
         table.load(vec![(tenant, key)]);

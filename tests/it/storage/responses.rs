@@ -28,7 +28,6 @@ fn caller(name: &str) -> TenantScope {
         source: Source::Database,
         losses: None,
         created_at: noon(),
-        losses: None,
     };
     let key = TenantKey {
         id: TenantKeyId::declared(name),
@@ -42,7 +41,6 @@ fn caller(name: &str) -> TenantScope {
         created_at: noon(),
         expires_at: None,
         last_used_at: None,
-        losses: None,
     };
     let table = KeyTable::new();
     table.load(vec![(tenant, key)]);
