@@ -15,7 +15,7 @@ use crate::{
     kernel::{clock::ManualClock, id::CredentialId},
     upstream::{
         Operation, Place, Tried, UpstreamSpec, kinds,
-        transport::{ByteStream, Opened, SendOptions, TransportError, UploadStream},
+        transport::{ByteStream, SendOptions, TransportError},
     },
 };
 
@@ -47,18 +47,6 @@ impl Transport for Google {
         let mut response = Response::new(stream::iter([Ok(body)]).boxed());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         Ok(response)
-    }
-
-    async fn upload(
-        &self,
-        _: Request<UploadStream>,
-        _: &SendOptions,
-    ) -> Result<Response<ByteStream>, TransportError> {
-        unreachable!("nothing is uploaded to get a token")
-    }
-
-    async fn open(&self, _: Request<()>, _: &SendOptions, _: usize) -> Result<Opened, TransportError> {
-        unreachable!("no WebSocket is opened to get a token")
     }
 }
 

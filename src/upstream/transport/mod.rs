@@ -37,19 +37,27 @@ pub trait Transport: Send + Sync {
     ) -> Result<Response<ByteStream>, TransportError>;
 
     /// The same with a body that is sent as it comes. Waiting for the answer begins anew with each piece.
+    ///
+    /// A transport for whole requests alone refuses.
     async fn upload(
         &self,
-        request: Request<UploadStream>,
-        options: &SendOptions,
-    ) -> Result<Response<ByteStream>, TransportError>;
+        _request: Request<UploadStream>,
+        _options: &SendOptions,
+    ) -> Result<Response<ByteStream>, TransportError> {
+        Err(TransportError::Request { source: "this transport sends whole requests alone".into() })
+    }
 
     /// Opens a WebSocket; the other side may answer with something else instead. Frames have at most `max_frame` bytes.
+    ///
+    /// A transport for whole requests alone refuses.
     async fn open(
         &self,
-        request: Request<()>,
-        options: &SendOptions,
-        max_frame: usize,
-    ) -> Result<Opened, TransportError>;
+        _request: Request<()>,
+        _options: &SendOptions,
+        _max_frame: usize,
+    ) -> Result<Opened, TransportError> {
+        Err(TransportError::Request { source: "this transport opens no WebSockets".into() })
+    }
 }
 
 /// How a call is made.
