@@ -1,9 +1,12 @@
 //! Operations beside answers: what passes, what is held, what is written down.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use dragoman::usage::Ending;
 use futures::stream;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::support::{
     gateway::{KEY, TestGateway},
@@ -183,13 +186,26 @@ async fn the_first_bytes_of_a_sound_do_not_wait_for_the_last() {
 
 #[tokio::test]
 async fn a_sound_that_breaks_off_breaks_off_for_the_client_too() {
-    let (upstream, gateway) = started(|_| {
-        let pieces = [Ok(actix_web::web::Bytes::from_static(b"half")), Err(std::io::Error::other("broken"))];
-        HttpResponse::Ok().content_type("audio/pcm").streaming(stream::iter(pieces))
+    let gate = Arc::new(Semaphore::new(0));
+    let until = Arc::clone(&gate);
+    let (upstream, gateway) = started(move |_| {
+        let until = Arc::clone(&until);
+        let pieces = stream::unfold(true, move |is_first| {
+            let until = Arc::clone(&until);
+            async move {
+                if is_first {
+                    return Some((Ok(actix_web::web::Bytes::from_static(b"half")), false));
+                }
+                until.acquire().await.unwrap().forget();
+                Some((Err(std::io::Error::other("broken")), false))
+            }
+        });
+        HttpResponse::Ok().content_type("audio/pcm").streaming(pieces)
     })
     .await;
     let answer = gateway.post("/v1/audio/speech", r#"{"model":"nice"}"#).await;
     assert_eq!(answer.status, 200);
+    gate.add_permits(1);
     assert!(answer.breaks_off().await);
     let row = gateway.attempt().await;
     assert_eq!((row.ending, row.error.as_deref()), (Ending::Truncated, Some("truncated")));
