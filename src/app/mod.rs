@@ -1,5 +1,6 @@
 //! Config → pipeline, server, workers: the one place that names concrete types.
 
+mod cloud;
 pub mod compile;
 pub mod declared;
 pub mod demo;

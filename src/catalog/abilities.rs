@@ -144,6 +144,7 @@ mod tests {
 
     const CHAT: &str = "openai-chat";
     const MESSAGES: &str = "anthropic-messages";
+    const RESPONSES: &str = "openai-responses";
     const GEMINI: &str = "gemini";
 
     /// A model for every row, and some for none but the general ones.
@@ -241,6 +242,34 @@ mod tests {
             ],
         ),
         (MESSAGES, "elsewhere", &["claude-sonnet-4-5", "unheard-of"]),
+        (
+            RESPONSES,
+            "openai-responses",
+            &[
+                "gpt-4o",
+                "gpt-4.1-mini",
+                "gpt-5",
+                "gpt-5-mini",
+                "gpt-5-chat-latest",
+                "gpt-5-codex",
+                "gpt-5-pro",
+                "gpt-5.1",
+                "gpt-5.1-chat-latest",
+                "gpt-5.1-codex",
+                "gpt-5.1-codex-max",
+                "gpt-5.2",
+                "gpt-5.2-codex",
+                "gpt-5.2-pro",
+                "gpt-oss-120b",
+                "codex-mini-latest",
+                "o1",
+                "o3",
+                "o4-mini",
+                "o3-mini",
+                "unheard-of",
+            ],
+        ),
+        (RESPONSES, "codex", &["gpt-5-codex"]),
         (
             GEMINI,
             "gemini",
@@ -403,6 +432,28 @@ mod tests {
         assert_eq!(efforts("gpt-5.2"), (vec![Low, Medium, High, Xhigh], true));
         assert!(abilities(CHAT, "openai", "gpt-5").custom_tools);
         assert!(!abilities(CHAT, "openai", "o3").custom_tools);
+    }
+
+    #[test]
+    fn models_asked_by_responses_have_their_own_rows() {
+        let it = |name| abilities(RESPONSES, "openai-responses", name);
+        let newest = it("unheard-of");
+        assert_eq!((newest.sampling, newest.thinking), (SamplingFields::None, ThinkingControl::Effort));
+        assert_eq!((newest.efforts, newest.custom_tools), (vec![Low, Medium, High], false));
+        assert_eq!(it("gpt-5").efforts, vec![Minimal, Low, Medium, High]);
+        assert!(it("gpt-5").custom_tools && it("gpt-5.1-codex").custom_tools && !it("o3").custom_tools);
+        assert_eq!(
+            (it("gpt-5.2").efforts, it("gpt-5.2").thinking_can_be_off),
+            (vec![Low, Medium, High, Xhigh], true)
+        );
+        assert_eq!(it("gpt-5.1-codex").efforts, vec![Low, Medium, High]);
+        assert_eq!(it("gpt-5.1-codex-max").efforts, vec![Low, Medium, High, Xhigh]);
+        assert_eq!(
+            (it("gpt-4.1").thinking, it("gpt-4.1").sampling),
+            (ThinkingControl::None, SamplingFields::All)
+        );
+        let backend = abilities(RESPONSES, "codex", "gpt-5-codex");
+        assert!(!backend.system_role && backend.refused_fields.contains(&"truncation".to_owned()));
     }
 
     #[test]

@@ -131,6 +131,10 @@ pub struct Abilities {
     pub max_stops: usize,
     /// Whether role `developer` is understood (Chat).
     pub developer_role: bool,
+    /// Whether role `system` is understood (Responses); if not, it is told as `developer`.
+    pub system_role: bool,
+    /// Fields of a request that are left out because the upstream refuses them, whoever set them (Responses).
+    pub refused_fields: Vec<String>,
     /// Whether tools of type `custom` are understood (Chat).
     pub custom_tools: bool,
     /// The longest tool name, in characters.
@@ -179,6 +183,8 @@ impl Default for Abilities {
             cache_control: true,
             max_stops: 4,
             developer_role: false,
+            system_role: true,
+            refused_fields: Vec::new(),
             custom_tools: false,
             max_tool_name: 64,
             text_parts: false,

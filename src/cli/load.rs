@@ -6,15 +6,27 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::sync::oneshot;
 
-use crate::simulator::load::{self, Expect, Options, Pace, Target};
+use crate::simulator::load::{self, Client, Expect, Options, Pace, Target};
 
 #[derive(Debug, Args)]
 pub(super) struct LoadArgs {
-    /// Where to: `http://ADDRESS:PORT/path`.
+    /// Where to: `http://ADDRESS:PORT/path`; with `--client` the path is the dialect's.
     url: Target,
     /// The body of every request.
-    #[arg(long, value_name = "FILE")]
-    body: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "client")]
+    body: Option<PathBuf>,
+    /// Instead of a body: ask as a client of `chat`, `responses`, `messages` or `gemini` does.
+    #[arg(long, conflicts_with = "body", requires = "model")]
+    client: Option<Client>,
+    /// The model such a client asks.
+    #[arg(long)]
+    model: Option<String>,
+    /// The API key such a client sends.
+    #[arg(long, default_value = "bench")]
+    key: String,
+    /// How many bytes such a client asks.
+    #[arg(long, default_value_t = 200)]
+    bytes: usize,
     /// Sent with every request: `name: value`.
     #[arg(long = "header", value_name = "HEADER", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -48,11 +60,21 @@ pub(super) async fn run(args: LoadArgs) -> anyhow::Result<()> {
 }
 
 async fn ask(args: LoadArgs) -> anyhow::Result<()> {
+    let expect = if args.stream { Expect::Stream } else { Expect::Whole };
+    let (mut target, mut headers, mut body) = (args.url, args.headers, Vec::new());
+    if let (Some(client), Some(model)) = (args.client, &args.model) {
+        let question = client.question(model, &args.key, expect, args.bytes);
+        target.path = question.path;
+        headers.extend(question.headers);
+        body = question.body;
+    } else if let Some(file) = &args.body {
+        body = fs::read(file).with_context(|| format!("the body `{}`", file.display()))?;
+    }
     let options = Options {
-        body: fs::read(&args.body).with_context(|| format!("the body `{}`", args.body.display()))?,
-        target: args.url,
-        headers: args.headers,
-        expect: if args.stream { Expect::Stream } else { Expect::Whole },
+        body,
+        target,
+        headers,
+        expect,
         connections: args.connections.max(1),
         pace: args.rate.map_or(Pace::Closed, Pace::Open),
         warm_up: args.warm_up,

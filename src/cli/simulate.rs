@@ -7,12 +7,14 @@ use clap::Args;
 
 use crate::simulator::{self, Options, Scenario};
 
+/// Plays upstreams: Chat, Responses, Messages, Gemini (also on Vertex's paths, with `/token`), and the operations around
+/// them, on one port. What it was asked is told at `/_sim/log` and `/_sim/requests/{seq}`.
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     /// Address and port to listen on.
     #[arg(long, default_value = "127.0.0.1:8318")]
     listen: SocketAddr,
-    /// What to play; absent: a polite echo.
+    /// What to play, as YAML; absent: a polite echo in every dialect.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Threads that answer.

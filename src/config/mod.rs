@@ -6,6 +6,7 @@
 pub mod check;
 pub mod fault;
 pub mod load;
+pub mod media;
 pub mod models;
 pub mod responses;
 pub mod secret;
@@ -47,6 +48,7 @@ pub struct Config {
     pub upstreams: Vec<upstreams::Upstream>,
     pub aliases: Vec<models::Alias>,
     pub routing: models::Routing,
+    pub media: media::Media,
     /// What models can do that the gateway does not know or knows wrongly: `model`, a name or a glob, and what it can. Later
     /// rows go over earlier ones.
     pub abilities: Vec<Map<String, Value>>,
@@ -70,6 +72,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             aliases: Vec::new(),
             routing: models::Routing::default(),
+            media: media::Media::default(),
             abilities: Vec::new(),
         }
     }

@@ -4,22 +4,27 @@
 //! A *client codec* faces upstreams: it encodes requests and decodes answers. Between them stands one canonical form.
 
 pub mod anthropic_messages;
+mod callee;
 pub mod canonical;
 pub mod collect;
 pub mod count;
 pub mod embedding;
 pub mod fields;
+mod foreign;
 pub mod framing;
 pub mod gemini;
 pub mod json;
 pub mod loss;
 pub mod openai_chat;
+mod openai_error;
+mod openai_listing;
 pub mod openai_responses;
 pub mod scan;
 pub mod state;
 pub mod tokenizer;
 mod upstream_words;
 pub mod verbatim;
+mod wire;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -81,11 +86,19 @@ impl DialectId {
 }
 
 /// Every dialect we answer clients in.
-pub static SERVERS: &[&dyn ServerCodec] =
-    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES, &gemini::GEMINI];
+pub static SERVERS: &[&dyn ServerCodec] = &[
+    &openai_chat::OPENAI_CHAT,
+    &openai_responses::OPENAI_RESPONSES,
+    &anthropic_messages::ANTHROPIC_MESSAGES,
+    &gemini::GEMINI,
+];
 /// Every dialect we ask upstreams in.
-pub static CLIENTS: &[&dyn ClientCodec] =
-    &[&openai_chat::OPENAI_CHAT, &anthropic_messages::ANTHROPIC_MESSAGES, &gemini::GEMINI];
+pub static CLIENTS: &[&dyn ClientCodec] = &[
+    &openai_chat::OPENAI_CHAT,
+    &openai_responses::OPENAI_RESPONSES,
+    &anthropic_messages::ANTHROPIC_MESSAGES,
+    &gemini::GEMINI,
+];
 
 /// What the answering side has to know of the question.
 #[derive(Debug, Clone)]

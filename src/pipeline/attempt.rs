@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
 use super::{
     Inbound, Pipeline, Reply, ReplyBody, Trail, error,
     lane::{Lane, Spoken},
+    media,
     question::Question,
     relay::Relay,
     travel::{self, Thoughts},
@@ -33,7 +33,7 @@ use crate::{
     upstream::{
         Call, Failure, Next, Operation, Tried, Upstream, Verdict,
         token::TokenError,
-        transport::{ByteStream, TransportError, read_whole},
+        transport::{ByteStream, read_whole},
     },
     usage::{Ending, Intent, Meter},
 };
@@ -82,7 +82,7 @@ impl Pipeline {
         thoughts: Thoughts,
     ) -> Result<Reply, Failed> {
         let dialect = upstream.dialect(&target.model);
-        let asks_stream = upstream.asks_stream(question.stream);
+        let asks_stream = upstream.asks_stream(question.stream) && !question.compacts;
         let spoken = self.speak(inbound, question, upstream, target, &lease, thoughts, asks_stream).await?;
         trail.losses = self.account_for(inbound, dialect, &spoken.losses)?;
         let shown = match self.tokens.present(upstream, lease.credential()).await {
@@ -93,7 +93,7 @@ impl Pipeline {
         let attempt = AttemptId::new();
         let request = upstream
             .prepare(Call {
-                operation: if asks_stream { Operation::Stream } else { Operation::Generate },
+                operation: question.operation(asks_stream),
                 model: &target.model,
                 streaming: asks_stream,
                 body: spoken.body,
@@ -204,6 +204,11 @@ impl Pipeline {
     ) -> Result<Spoken, Failed> {
         let dialect = upstream.dialect(&target.model);
         let abilities = self.abilities.abilities(dialect.name(), upstream.kind().name, &target.model);
+        if dialect != DialectId::OpenaiResponses
+            && let Some(error) = &question.openai_only
+        {
+            return Err(Failed::here(error.clone(), Next::NextTarget));
+        }
         window::check(question, &target.model, &abilities)
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.
@@ -222,6 +227,12 @@ impl Pipeline {
         let (mut request, losses) = self.opened(inbound, request, &origin, thoughts);
         if !is_same_form {
             request.to_mut().stream.enabled = asks_stream;
+        }
+        if !abilities.media_urls {
+            let brought = media::brought(&request, &*self.transport, &self.bounds.media);
+            if let Cow::Owned(brought) = brought.await.map_err(|it| Failed::here(it, Next::NextTarget))? {
+                request = Cow::Owned(brought);
+            }
         }
         let mut encoded = dialect
             .client()
@@ -326,60 +337,6 @@ impl Pipeline {
             Err(failure) => Err(flight.failed(&failure)),
         }
     }
-
-    /// The answer comes as a stream, but the client wants it whole: it is waited for to its end. Until then the client has
-    /// got nothing, so whatever goes wrong may still be another's success.
-    async fn gather(
-        &self,
-        mut flight: Flight<'_>,
-        headers: HeaderMap,
-        mut body: ByteStream,
-        trail: &Trail,
-    ) -> Result<Reply, Failed> {
-        let mut gathering = flight.lane.gathering();
-        let mut size = 0;
-        let broken = loop {
-            if gathering.is_over() {
-                break None;
-            }
-            let next = tokio::select! {
-                next = body.next() => next,
-                () = self.stop.cancelled() => {
-                    flight.meter.usage(&gathering.progress.usage);
-                    flight.meter.output_bytes(gathering.progress.text_bytes);
-                    return Err(flight.interrupted());
-                }
-            };
-            match next {
-                None => break None,
-                Some(Err(it)) => break Some(it),
-                Some(Ok(chunk)) => {
-                    size += chunk.len();
-                    if size > self.bounds.max_answer {
-                        break Some(TransportError::TooLarge { limit: self.bounds.max_answer });
-                    }
-                    gathering.push(chunk);
-                    if gathering.progress.has_content {
-                        flight.meter.first_byte();
-                    }
-                }
-            }
-        };
-        let failure = match (gathering.finish(), broken) {
-            // What came before the connection broke may have been the end.
-            (Ok(response), _) => {
-                let context = flight.lane.context(flight.inbound, &*self.clock);
-                let answer = flight.lane.encode_whole(response, &context, false);
-                return Ok(flight.answered(answer, headers, trail));
-            }
-            (Err(_), Some(broken)) => Failure::Transport(broken),
-            (Err(wire), None) => Failure::Stream(wire),
-        };
-        // What was made is paid for, although nobody gets it.
-        flight.meter.usage(&gathering.progress.usage);
-        flight.meter.output_bytes(gathering.progress.text_bytes);
-        Err(flight.failed(&failure))
-    }
 }
 
 /// Who says what a failure means.
@@ -418,7 +375,7 @@ impl<'a> Flight<'a> {
     }
 
     /// The answer is here as a whole: tells meter and credential, and gives it to the client.
-    fn answered(mut self, answer: WholeAnswer, headers: HeaderMap, trail: &Trail) -> Reply {
+    pub(super) fn answered(mut self, answer: WholeAnswer, headers: HeaderMap, trail: &Trail) -> Reply {
         answer.tell(&mut self.meter);
         self.lease.report(&Outcome::Success);
         self.meter.end(Ending::Completed, None);
@@ -432,7 +389,7 @@ impl<'a> Flight<'a> {
     }
 
     /// Judges a failure, tells the credential, closes the meter.
-    fn failed(self, failure: &Failure) -> Failed {
+    pub(super) fn failed(self, failure: &Failure) -> Failed {
         let verdict = self.judge().verdict(failure, &self.lease);
         self.lease.report(&verdict.outcome);
         self.meter.end(Ending::Failed, Some(verdict.error.kind));
@@ -441,7 +398,7 @@ impl<'a> Flight<'a> {
     }
 
     /// The gateway stops while the upstream is silent.
-    fn interrupted(self) -> Failed {
+    pub(super) fn interrupted(self) -> Failed {
         self.meter.end(Ending::Interrupted, Some(ErrorKind::Unavailable));
         Failed::here(error::stopping(), Next::GiveUp)
     }

@@ -21,8 +21,9 @@ impl Pipeline {
             .routes
             .route(&inbound.scope, &question.model, inbound.upstream.as_deref())
             .map_err(|it| error::no_route(&it))?;
+        let (question, _) = self.continued(&inbound, question, self.is_native(&route)).await?;
         let codec = inbound.dialect.server();
-        let request = codec.decode_count_request(&inbound.body).map_err(error::decode)?;
+        let request = codec.decode_count_request(&question.body).map_err(error::decode)?;
         let target = route.targets().next();
         let counted = match target.and_then(|it| Some((it, self.upstreams.get(&it.upstream)?))) {
             Some((target, upstream)) => self.ask(&inbound, &question, upstream, target).await?,

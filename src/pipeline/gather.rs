@@ -1,15 +1,80 @@
 //! An upstream's stream that is waited for to its end: some only stream, and the client wants a whole answer.
 
 use bytes::Bytes;
+use futures::StreamExt as _;
+use http::HeaderMap;
 
-use super::lane::{Progress, observe_event};
+use super::{
+    Pipeline, Reply, Trail,
+    attempt::{Failed, Flight},
+    lane::{Progress, observe_event},
+};
 use crate::{
     dialect::{
         ChatEvent, ChatResponse, DialectId, EventDecoder, Recall, SseFrame, WireError, collect::Collector,
         framing::sse::SseDecoder,
     },
     kernel::error::ErrorKind,
+    upstream::{
+        Failure,
+        transport::{ByteStream, TransportError},
+    },
+    usage::Meter,
 };
+
+impl Pipeline {
+    /// The answer comes as a stream, but the client wants it whole: it is waited for to its end. Until then the client has
+    /// got nothing, so whatever goes wrong may still be another's success.
+    pub(super) async fn gather(
+        &self,
+        mut flight: Flight<'_>,
+        headers: HeaderMap,
+        mut body: ByteStream,
+        trail: &Trail,
+    ) -> Result<Reply, Failed> {
+        let mut gathering = flight.lane.gathering();
+        let mut size = 0;
+        let broken = loop {
+            if gathering.is_over() {
+                break None;
+            }
+            let next = tokio::select! {
+                next = body.next() => next,
+                () = self.stop.cancelled() => {
+                    gathering.tell(&mut flight.meter);
+                    return Err(flight.interrupted());
+                }
+            };
+            match next {
+                None => break None,
+                Some(Err(it)) => break Some(it),
+                Some(Ok(chunk)) => {
+                    size += chunk.len();
+                    if size > self.bounds.max_answer {
+                        break Some(TransportError::TooLarge { limit: self.bounds.max_answer });
+                    }
+                    gathering.push(chunk);
+                    if gathering.progress.has_content {
+                        flight.meter.first_byte();
+                    }
+                }
+            }
+        };
+        let failure = match (gathering.finish(), broken) {
+            // What came before the connection broke may have been the end.
+            (Ok(response), _) => {
+                let context = flight.lane.context(flight.inbound, &*self.clock);
+                let answer = flight.lane.encode_whole(response, &context, false);
+                return Ok(flight.answered(answer, headers, trail));
+            }
+            (Err(_), Some(broken)) => Failure::Transport(broken),
+            (Err(wire), None) => Failure::Stream(wire),
+        };
+        // What was made is paid for, although nobody gets it.
+        gathering.tell(&mut flight.meter);
+        Err(flight.failed(&failure))
+    }
+}
 
 /// A whole answer in the making.
 pub(super) struct Gathering {
@@ -18,8 +83,7 @@ pub(super) struct Gathering {
     frames: Vec<SseFrame>,
     events: Vec<ChatEvent>,
     collector: Collector,
-    /// What is known so far, for the meter if the end never comes.
-    pub progress: Progress,
+    progress: Progress,
 }
 
 impl Gathering {
@@ -34,30 +98,36 @@ impl Gathering {
         }
     }
 
+    /// Tells the meter what is known so far, if the end never comes.
+    fn tell(&self, meter: &mut Meter) {
+        meter.usage(&self.progress.usage);
+        meter.output_bytes(self.progress.text_bytes);
+    }
+
     /// Whether nothing more is waited for: the stream said its end, or that it failed.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.progress.ended || self.progress.error.is_some()
     }
 
     /// Takes bytes as they came.
-    pub(super) fn push(&mut self, chunk: Bytes) {
+    fn push(&mut self, chunk: Bytes) {
         let pushed = self.sse.push(chunk, &mut self.frames);
         self.decode();
         if let Err(it) = pushed {
-            self.progress.error.get_or_insert_with(|| unreadable(it.to_string()));
+            self.progress.error.get_or_insert_with(|| unreadable(&it.to_string()));
         }
     }
 
     /// The upstream's bytes have ended, or are not waited for any more: the answer, or why there is none. What is known of
-    /// it by then stays in `progress`.
-    pub(super) fn finish(&mut self) -> Result<ChatResponse, WireError> {
+    /// it by then can still be told.
+    fn finish(&mut self) -> Result<ChatResponse, WireError> {
         if !self.is_over() {
             self.sse.finish(&mut self.frames);
             self.decode();
         }
         if self.progress.error.is_none() {
             if let Err(it) = self.decoder.finish(&mut self.events) {
-                self.progress.error = Some(unreadable(it.message));
+                self.progress.error = Some(unreadable(&it.message));
             }
             self.take_events();
         }
@@ -73,7 +143,7 @@ impl Gathering {
                 return;
             }
             if let Err(it) = self.decoder.decode(&frame, &mut self.events) {
-                self.progress.error = Some(unreadable(it.message));
+                self.progress.error = Some(unreadable(&it.message));
             }
             self.take_events();
         }
@@ -87,7 +157,7 @@ impl Gathering {
     }
 }
 
-fn unreadable(message: String) -> WireError {
+fn unreadable(message: &str) -> WireError {
     let message = format!("the upstream's stream cannot be read: {message}");
     WireError { kind: ErrorKind::UpstreamFailed, message, error_type: None, code: None, param: None }
 }

@@ -144,14 +144,11 @@ impl Lane {
             Way::Verbatim => &Recall::default(),
             Way::Translated(recall) => recall,
         };
-        let mut response = self
+        let response = self
             .upstream
             .client()
             .decode_response(body, recall)
             .map_err(|it| unreadable(&error::answer(&it)))?;
-        if let Some(sealing) = &self.sealing {
-            sealing.whole(&mut response);
-        }
         Ok(self.encode_whole(response, context, stream))
     }
 
@@ -163,13 +160,16 @@ impl Lane {
         }
     }
 
-    /// Says a whole answer in the client's words; `stream` says that the client waits for a stream.
+    /// Says a whole answer in the client's words, its state sealed; `stream` says that the client waits for a stream.
     pub(super) fn encode_whole(
         &self,
-        response: ChatResponse,
+        mut response: ChatResponse,
         context: &ReplyContext,
         stream: bool,
     ) -> WholeAnswer {
+        if let Some(sealing) = &self.sealing {
+            sealing.whole(&mut response);
+        }
         let (id, model) = (response.id.clone(), response.model.clone());
         let usage = response.usage.unwrap_or_default();
         let finish = response.choices.first().map(|it| it.finish.reason);

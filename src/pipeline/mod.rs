@@ -1,12 +1,15 @@
 //! The trip: what is asked, where it may go, who answers, home again.
 
 pub mod attempt;
+pub mod compaction;
+pub mod conversation;
 pub mod count;
 pub mod dispatch;
 pub mod error;
 pub mod forward;
 mod gather;
 pub mod lane;
+mod media;
 pub mod question;
 pub mod relay;
 mod travel;
@@ -31,7 +34,9 @@ use crate::{
 };
 
 pub use crate::{credential::Shelf, upstream::Operation};
+pub use conversation::InputPage;
 pub use forward::{Deed, Delivery, Goods, Passage, Upload};
+pub use media::MediaBounds;
 pub use question::is_stream_asked;
 pub use relay::Relay;
 
@@ -131,6 +136,8 @@ pub struct Bounds {
     pub max_held: usize,
     /// What is done about losses, unless the request, its key or its tenant says otherwise.
     pub losses: LossPolicy,
+    /// What is fetched for upstreams that fetch nothing themselves.
+    pub media: MediaBounds,
 }
 
 impl Default for Bounds {
@@ -144,6 +151,7 @@ impl Default for Bounds {
             max_frame: 32 << 20,
             max_held: 32 << 20,
             losses: LossPolicy::Warn,
+            media: MediaBounds::default(),
         }
     }
 }
@@ -178,7 +186,15 @@ impl Pipeline {
             .routes
             .route(&inbound.scope, &question.model, inbound.upstream.as_deref())
             .map_err(|it| error::no_route(&it))?;
-        self.dispatch(&inbound, &question, &route).await
+        let (question, to_keep) = self.continued(&inbound, question, self.is_native(&route)).await?;
+        let reply = match self.compacted(&inbound, &question, &route).await? {
+            Some(reply) => reply,
+            None => self.dispatch(&inbound, &question, &route).await?,
+        };
+        match to_keep {
+            Some(to_keep) => Ok(self.keep(&inbound, reply, to_keep).await),
+            None => Ok(reply),
+        }
     }
 
     /// The models this caller can call.

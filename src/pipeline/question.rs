@@ -18,6 +18,7 @@ use crate::{
         state, verbatim,
     },
     kernel::error::{ErrorKind, GatewayError},
+    upstream::Operation,
 };
 
 /// A request's body, looked at.
@@ -33,6 +34,12 @@ pub struct Question {
     /// The dialect the body is written in: not the client's own if it wrote Chat to the door of Responses, or the reverse.
     written: DialectId,
     told: Told,
+    /// Whether the conversation is to be made short, not answered.
+    pub compacts: bool,
+    /// Why no other dialect's upstream can do this, if none can.
+    pub openai_only: Option<GatewayError>,
+    /// What the answer repeats of the question beside what is in the body.
+    told_back: Map<String, Value>,
     /// Whether state that was sealed for this client may be in its history. Chat's clients carry none.
     may_hold_carriers: bool,
     decoded: OnceLock<ChatRequest>,
@@ -81,6 +88,9 @@ impl Question {
             include_usage,
             written,
             told: told.clone(),
+            compacts: false,
+            openai_only: None,
+            told_back: Map::new(),
             may_hold_carriers: dialect != DialectId::OpenaiChat && state::may_hold_carriers(body),
             decoded: OnceLock::new(),
         })
@@ -128,7 +138,39 @@ impl Question {
 
     /// The fields that the answer repeats.
     pub fn echo(&self) -> Arc<Map<String, Value>> {
-        Arc::new(self.dialect.server().echo(&self.body))
+        let mut echo = self.dialect.server().echo(&self.body);
+        for (name, value) in &self.told_back {
+            echo.insert(name.clone(), value.clone());
+        }
+        Arc::new(echo)
+    }
+
+    /// The dialect the body is written in.
+    pub fn written(&self) -> DialectId {
+        self.written
+    }
+
+    /// What is asked of an upstream, which answers as a stream or not.
+    pub fn operation(&self, streams: bool) -> Operation {
+        match (self.compacts, streams) {
+            (true, _) => Operation::Compact,
+            (false, true) => Operation::Stream,
+            (false, false) => Operation::Generate,
+        }
+    }
+
+    /// The same question with another body.
+    pub fn with_body(&self, body: &Map<String, Value>) -> Result<Self, GatewayError> {
+        let body = serde_json::to_vec(body).expect("JSON is written as JSON");
+        Self::read(self.dialect, &body.into(), &self.told)
+    }
+
+    /// Has the answer say (Responses) what it goes on from, and whether it is kept.
+    pub fn tell_of_keeping(&mut self, previous: Option<String>, is_kept: bool) {
+        if let Some(previous) = previous {
+            self.told_back.insert("previous_response_id".to_owned(), previous.into());
+        }
+        self.told_back.insert("store".to_owned(), is_kept.into());
     }
 
     /// Tools that the client keeps in namespaces, by the flat names everyone else knows.

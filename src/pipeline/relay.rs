@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Pipeline,
     attempt::{Failed, Flight},
+    conversation::Keeper,
     error,
     lane::Course,
 };
@@ -37,6 +38,7 @@ pub struct Relay {
     /// Whether the meter knows the answer's id.
     is_named: bool,
     lease: Lease,
+    keeper: Option<Keeper>,
     client: DialectId,
     keep_alive: Duration,
     commit_after: Duration,
@@ -54,6 +56,7 @@ impl Relay {
             counted_bytes: 0,
             is_named: false,
             lease: flight.lease,
+            keeper: None,
             client: flight.lane.client(),
             keep_alive: pipeline.bounds.keep_alive,
             commit_after: pipeline.bounds.commit_after,
@@ -104,8 +107,21 @@ impl Relay {
         Failed { error: verdict.error, next: verdict.next, state_refused: false }
     }
 
+    /// Has what passes kept.
+    pub(super) fn keep_by(&mut self, keeper: Keeper) {
+        self.keeper = Some(keeper);
+    }
+
     /// The next bytes for the client; `None` at the end.
     pub async fn next(&mut self) -> Option<Bytes> {
+        let bytes = self.advance().await?;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.watch(&bytes).await;
+        }
+        Some(bytes)
+    }
+
+    async fn advance(&mut self) -> Option<Bytes> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
                 return Some(bytes);

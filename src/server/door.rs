@@ -12,6 +12,10 @@ pub enum Door {
     Generate(DialectId),
     /// `POST`: a count of tokens.
     Count(DialectId),
+    /// `POST`: a conversation of Responses, made short.
+    Compact,
+    /// A stored response. `GET`, and `DELETE` of the whole; `POST`: an end to it.
+    Stored(String, Stored),
     /// `GET`: the models this key can call.
     Models,
     /// `GET`: one model.
@@ -27,6 +31,14 @@ pub enum Door {
     Metrics,
     /// Anthropic's own health page under `/anthropic`.
     Info,
+}
+
+/// What of a stored response is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    Whole,
+    InputItems,
+    Cancel,
 }
 
 /// A path, read.
@@ -71,6 +83,7 @@ impl Entry {
             let dialect = match door {
                 Door::Generate(dialect) | Door::Count(dialect) => Some(dialect),
                 Door::Forward(_) | Door::Objects(..) | Door::Realtime => Some(DialectId::OpenaiChat),
+                Door::Compact | Door::Stored(..) => Some(DialectId::OpenaiResponses),
                 _ => None,
             };
             (door, dialect)
@@ -83,11 +96,14 @@ impl Entry {
     /// The methods the door opens to.
     pub fn methods(&self) -> &'static [&'static str] {
         match self.door {
-            Door::Generate(_) | Door::Count(_) | Door::Forward(_) | Door::Objects(_, Deed::Cancel(_)) => {
-                &["POST"]
-            }
+            Door::Generate(_)
+            | Door::Count(_)
+            | Door::Compact
+            | Door::Stored(_, Stored::Cancel)
+            | Door::Forward(_)
+            | Door::Objects(_, Deed::Cancel(_)) => &["POST"],
+            Door::Stored(_, Stored::Whole) | Door::Objects(Shelf::Files, Deed::Read(_)) => &["GET", "DELETE"],
             Door::Objects(_, Deed::List) => &["GET", "POST"],
-            Door::Objects(Shelf::Files, Deed::Read(_)) => &["GET", "DELETE"],
             Door::Objects(..) | Door::Realtime => &["GET"],
             _ => &["GET", "HEAD"],
         }
@@ -135,7 +151,9 @@ fn gemini(model: &str, method: &str, upstream: Option<&str>, query: &str) -> Opt
 fn anthropic_door(rest: &str) -> Option<Door> {
     match door(rest)? {
         Door::Generate(DialectId::AnthropicMessages) => Some(Door::Generate(DialectId::AnthropicMessages)),
-        Door::Generate(_) | Door::Count(DialectId::OpenaiResponses) => None,
+        Door::Generate(_) | Door::Count(DialectId::OpenaiResponses) | Door::Compact | Door::Stored(..) => {
+            None
+        }
         Door::Forward(_) | Door::Objects(..) | Door::Realtime => None,
         door => Some(door),
     }
@@ -148,8 +166,13 @@ fn door(rest: &str) -> Option<Door> {
         "responses/input_tokens" => Some(Door::Count(DialectId::OpenaiResponses)),
         "messages" => Some(Door::Generate(DialectId::AnthropicMessages)),
         "messages/count_tokens" => Some(Door::Count(DialectId::AnthropicMessages)),
+        "responses/compact" => Some(Door::Compact),
         "realtime" => Some(Door::Realtime),
-        _ => forward(rest).map(Door::Forward).or_else(|| objects(rest)).or_else(|| listing(rest)),
+        _ => forward(rest)
+            .map(Door::Forward)
+            .or_else(|| objects(rest))
+            .or_else(|| stored(rest))
+            .or_else(|| listing(rest)),
     }
 }
 
@@ -187,6 +210,17 @@ fn objects(rest: &str) -> Option<Door> {
     Some(Door::Objects(shelf, deed))
 }
 
+fn stored(rest: &str) -> Option<Door> {
+    let rest = rest.strip_prefix("responses/")?;
+    let (id, what) = match rest.split_once('/') {
+        None => (rest, Stored::Whole),
+        Some((id, "input_items")) => (id, Stored::InputItems),
+        Some((id, "cancel")) => (id, Stored::Cancel),
+        Some(_) => return None,
+    };
+    (!id.is_empty()).then(|| Door::Stored(id.to_owned(), what))
+}
+
 fn listing(rest: &str) -> Option<Door> {
     match rest {
         "models" => Some(Door::Models),
@@ -205,6 +239,12 @@ mod tests {
     fn every_inference_path_has_its_door() {
         for (path, door, upstream) in [
             ("/v1/chat/completions", Door::Generate(DialectId::OpenaiChat), None),
+            ("/v1/responses", Door::Generate(DialectId::OpenaiResponses), None),
+            ("/v1/responses/compact", Door::Compact, None),
+            ("/v1/responses/input_tokens", Door::Count(DialectId::OpenaiResponses), None),
+            ("/v1/responses/resp_1", Door::Stored("resp_1".to_owned(), Stored::Whole), None),
+            ("/v1/responses/resp_1/input_items", Door::Stored("resp_1".to_owned(), Stored::InputItems), None),
+            ("/v1/responses/resp_1/cancel", Door::Stored("resp_1".to_owned(), Stored::Cancel), None),
             ("/v1/messages", Door::Generate(DialectId::AnthropicMessages), None),
             ("/anthropic/v1/messages", Door::Generate(DialectId::AnthropicMessages), None),
             ("/anthropic/v1/messages/count_tokens", Door::Count(DialectId::AnthropicMessages), None),
@@ -283,6 +323,10 @@ mod tests {
             "/v1/audio",
             "/v1beta/embeddings",
             "/v1/realtime/sessions",
+            "/anthropic/v1/responses/compact",
+            "/anthropic/v1/responses/resp_1",
+            "/v1/responses/",
+            "/v1/responses/resp_1/output",
         ] {
             assert_eq!(Entry::of(path, ""), None, "{path}");
         }

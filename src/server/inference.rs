@@ -20,7 +20,7 @@ use super::{
     door::{Door, Entry},
     health,
     patience::{self, Asked, Overdue, Waited},
-    presented, realtime,
+    presented, realtime, responses, websocket,
 };
 use crate::{
     dialect::DialectId,
@@ -51,6 +51,9 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, doors: Data<D
         let message = format!("there is no `{}`", shortened(request.path()));
         return refuse(dialect, id, &GatewayError::new(ErrorKind::NotFound, message), &Trail::default());
     };
+    if entry.door == Door::Generate(DialectId::OpenaiResponses) && websocket::is_asked(&request) {
+        return websocket::open(&request, payload, doors.into_inner(), entry, id);
+    }
     if !entry.methods().contains(&request.method().as_str()) {
         let message = format!("`{}` takes {} only", shortened(request.path()), entry.methods()[0]);
         let mut response =
@@ -114,6 +117,12 @@ async fn exchange(
         Door::Realtime => {
             return realtime::answer(request, payload, doors, entry, (id, dialect), scope, guard).await;
         }
+        Door::Stored(response, what) => {
+            return match responses::answer(&pipeline, &scope, request, response, *what).await {
+                Ok(body) => json(StatusCode::OK, body, id),
+                Err(error) => refuse(dialect, id, &error, &Trail::default()),
+            };
+        }
         _ => {}
     }
     let body = match read(request, payload, doors).await {
@@ -130,6 +139,7 @@ async fn exchange(
     let pack = Pack::of(request, doors);
     let result = match entry.door {
         Door::Count(_) => pipeline.count(inbound).await,
+        Door::Compact => pipeline.compact(inbound).await,
         _ if doors.manner.is_patient() => pipeline.run(inbound).await,
         _ => {
             let asked =
@@ -175,7 +185,7 @@ impl Pack {
 }
 
 /// Lets a caller in, before anything of the body is read.
-fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayError> {
+pub(super) fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayError> {
     let key = presented::key(request.headers(), request.query_string());
     let source = request.peer_addr().map(|it| it.ip());
     doors.keys.authenticate(&doors.hasher, key.as_deref(), source, doors.clock.now()).map_err(|it| {

@@ -9,7 +9,9 @@ pub mod openapi;
 mod patience;
 pub mod presented;
 mod realtime;
+mod responses;
 mod upload;
+mod websocket;
 
 use std::{
     net::{SocketAddr, TcpListener},

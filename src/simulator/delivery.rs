@@ -13,6 +13,7 @@ use tokio::{task::yield_now, time::sleep};
 
 use crate::simulator::{
     log::{Outcome, Ticket},
+    packing::{Packing, packed},
     responses,
     scenario::{Delay, Fault, FaultKind, Pace, Quirk},
     vendor::{Headers, Vendor},
@@ -103,6 +104,22 @@ impl Delivery {
                 .step_by(size.max(1))
                 .map(|at| all.slice(at..all.len().min(at + size.max(1))))
                 .collect();
+        }
+    }
+
+    /// Packs the answer, each piece so that it can be read when it comes.
+    pub(super) fn pack(&mut self, packing: Packing) {
+        let packed = match &self.body {
+            Body::Whole(whole) => {
+                packed(packing, std::slice::from_ref(whole)).map(|it| Body::Whole(it.concat().into()))
+            }
+            Body::Pieces(pieces) => packed(packing, pieces).map(Body::Pieces),
+            Body::Short(..) | Body::Never => return,
+        };
+        if let Ok(packed) = packed {
+            self.body = packed;
+            self.headers.push(("content-encoding".into(), packing.name().into()));
+            self.headers.push(("vary".into(), "accept-encoding".into()));
         }
     }
 

@@ -13,16 +13,19 @@ use serde_json::{Value, json};
 
 use crate::simulator::{
     anthropic,
+    around::{self, Operation},
     ask::{Task, Told},
     bench,
     delivery::{Body, Delivery},
     gemini,
     log::{Entry, Outcome},
     openai,
+    packing::{Packing, unpacked},
     place::{Place, place},
+    realtime,
     rule::Sight,
-    scenario::{Dialect, ErrorReply},
-    stage::{Played, Stage, fail, now, vendor},
+    scenario::{Compressed, Dialect, ErrorReply},
+    stage::{Asked, Played, Stage, fail, now, vendor},
     vendor::{Call, Vendor},
 };
 
@@ -35,15 +38,74 @@ pub(super) async fn answer(request: HttpRequest, payload: Payload, stage: Data<S
     match place(&path, request.query_string()) {
         Place::Sim(rest) => sim(&request, rest, &stage),
         Place::Inference(asked) if request.method() == Method::POST => {
-            let Ok(body) = read(payload).await else { return HttpResponse::PayloadTooLarge().finish() };
-            infer(&request, vendor(asked.dialect), asked.told(), body, &stage).await
+            let question = Question { vendor: vendor(asked.dialect), told: asked.told(), operation: None };
+            receive(&request, payload, question, &stage).await
+        }
+        Place::Around(operation, model) => {
+            let told = Told { model: &model, ..Told::default() };
+            let question = Question { vendor: vendor(operation.dialect()), told, operation: Some(operation) };
+            receive(&request, payload, question, &stage).await
         }
         Place::Stored(id, what) => stored(&request, id, what, &stage),
         Place::Models if request.method() == Method::GET => models(&request, None, &stage),
         Place::Model(name) if request.method() == Method::GET => models(&request, Some(name), &stage),
-        Place::Inference(_) | Place::Models | Place::Model(_) => refuse(405, &request),
+        Place::Token if request.method() == Method::POST => token(&request, payload, &stage).await,
+        Place::Realtime if request.method() == Method::GET => realtime(&request, payload, &stage),
+        Place::Inference(_) | Place::Models | Place::Model(_) | Place::Token | Place::Realtime => {
+            refuse(405, &request)
+        }
         Place::Nowhere => refuse(404, &request),
     }
+}
+
+/// What is asked, as far as path and method tell.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    vendor: &'static Vendor,
+    told: Told<'a>,
+    operation: Option<Operation<'a>>,
+}
+
+/// Reads the body, unpacks it, and answers.
+async fn receive(
+    request: &HttpRequest,
+    payload: Payload,
+    question: Question<'_>,
+    stage: &Stage,
+) -> HttpResponse {
+    let Ok(body) = read(payload).await else { return HttpResponse::PayloadTooLarge().finish() };
+    let encoding =
+        request.headers().get("content-encoding").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if encoding.is_empty() {
+        return infer(request, question, body, stage).await;
+    }
+    let unpacked = match stage.scenario.compressed_requests {
+        Compressed::Accept => unpacked(encoding, &body),
+        Compressed::Refuse => None,
+    };
+    match unpacked {
+        Some(body) => infer(request, question, body, stage).await,
+        None => unsupported(request, question, encoding, &body, stage).await,
+    }
+}
+
+/// 415, with an entry in the log.
+async fn unsupported(
+    request: &HttpRequest,
+    question: Question<'_>,
+    encoding: &str,
+    body: &Bytes,
+    stage: &Stage,
+) -> HttpResponse {
+    let seq = stage.next_seq();
+    let serial = stage.serial(seq);
+    let credential = credential(request, question.vendor.dialect);
+    let mut entry = entry(request, question.vendor, seq, &credential);
+    entry.status = 415;
+    "unsupported content-encoding".clone_into(&mut entry.rule);
+    let error = error(415, &format!("Unsupported content encoding: {encoding}"));
+    let delivery = fail(question.vendor, &error, &serial);
+    signed(delivery, question.vendor, &serial).send(stage.log.open(entry, body)).await
 }
 
 async fn read(mut payload: Payload) -> Result<Bytes, ()> {
@@ -58,18 +120,14 @@ async fn read(mut payload: Payload) -> Result<Bytes, ()> {
     Ok(body.freeze())
 }
 
-async fn infer(
-    request: &HttpRequest,
-    vendor: &'static Vendor,
-    told: Told<'_>,
-    bytes: Bytes,
-    stage: &Stage,
-) -> HttpResponse {
+async fn infer(request: &HttpRequest, question: Question<'_>, bytes: Bytes, stage: &Stage) -> HttpResponse {
+    let Question { vendor, told, operation } = question;
     let seq = stage.next_seq();
     let serial = stage.serial(seq);
     let credential = credential(request, vendor.dialect);
     let mut entry = entry(request, vendor, seq, &credential);
-    if let Some(prepared) = stage.bench.as_ref().filter(|_| told.task == Task::Answer) {
+    if let Some(prepared) = stage.bench.as_ref().filter(|_| told.task == Task::Answer && operation.is_none())
+    {
         let gemini = vendor.dialect == Dialect::Gemini;
         entry.model = if gemini { told.model } else { bench::model(&bytes) }.to_owned();
         entry.streamed = if gemini { told.stream } else { bench::is_streamed(&bytes) };
@@ -86,9 +144,12 @@ async fn infer(
         return signed(delivery, vendor, &serial).send(stage.log.open(entry, &bytes)).await;
     }
 
-    let parsed: Option<Value> = serde_json::from_slice(&bytes).ok();
+    let (parsed, files) = parsed(request, &bytes);
     let body = parsed.as_ref().unwrap_or(&Value::Null);
-    let ask = (vendor.read)(&expanded(body, vendor, stage), told);
+    let ask = match operation {
+        Some(_) => around::read(body, told.model),
+        None => (vendor.read)(&expanded(body, vendor, stage), told),
+    };
     entry.model.clone_from(&ask.model);
     entry.streamed = ask.stream;
     let header = |name: &str| request.headers().get(name)?.to_str().ok().map(String::from);
@@ -105,10 +166,11 @@ async fn infer(
     entry.rule.clone_from(&rule.name);
     let ticket = stage.log.open(entry, &bytes);
 
-    let known = stage.scenario.keys.is_empty() || stage.scenario.keys.contains(&credential);
-    let mut delivery = if credential.is_empty() || !known {
+    let method = request.method().as_str();
+    let bare = method != "POST" || bytes.is_empty() && operation.is_some();
+    let mut delivery = if !is_known(&credential, told, stage) {
         unauthorized(vendor, told, &serial)
-    } else if parsed.is_none() && rule.strict.unwrap_or(stage.scenario.strict) {
+    } else if parsed.is_none() && !bare && rule.strict.unwrap_or(stage.scenario.strict) {
         fail(vendor, &error(400, "we could not parse the JSON body of your request"), &serial)
     } else {
         let account = if stage.scenario.state_per_key { credential.as_str() } else { "" };
@@ -121,6 +183,7 @@ async fn infer(
             ask: &ask,
             body,
             call,
+            errand: operation.map(|operation| Asked { operation, method, files: &files }),
             credential,
             serial: &serial,
             ticket: &ticket,
@@ -129,8 +192,71 @@ async fn infer(
     if told.array {
         listed(&mut delivery);
     }
+    if stage.scenario.compressed_answers
+        && let Some(packing) = header("accept-encoding").and_then(|it| Packing::accepted(&it))
+    {
+        delivery.pack(packing);
+    }
     ticket.note(|it| it.status = delivery.status);
     signed(delivery, vendor, &serial).send(ticket).await
+}
+
+/// The body as JSON, be it JSON or a form, and the files of the form.
+fn parsed(request: &HttpRequest, bytes: &Bytes) -> (Option<Value>, Vec<around::File>) {
+    let kind = request.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("multipart/form-data") {
+        return around::read_form(kind, bytes)
+            .map_or((None, Vec::new()), |(body, files)| (Some(body), files));
+    }
+    (serde_json::from_slice(bytes).ok(), Vec::new())
+}
+
+/// Whether this credential is let in: a key of the scenario, or on Vertex a living token.
+fn is_known(credential: &str, told: Told<'_>, stage: &Stage) -> bool {
+    let scenario = &stage.scenario;
+    match stage.tokens.is_alive(credential) {
+        Some(alive) => alive,
+        None if told.vertex && scenario.token_required => false,
+        None => {
+            !credential.is_empty()
+                && (scenario.keys.is_empty() || scenario.keys.iter().any(|it| it == credential))
+        }
+    }
+}
+
+/// Google's token endpoint; the form is not kept, it holds secrets.
+async fn token(request: &HttpRequest, payload: Payload, stage: &Stage) -> HttpResponse {
+    let Ok(form) = read(payload).await else { return HttpResponse::PayloadTooLarge().finish() };
+    let seq = stage.next_seq();
+    let form = String::from_utf8_lossy(&form);
+    let (status, body) =
+        stage.tokens.grant(&form, &stage.serial(seq), stage.scenario.token_lifetime, now() / 1000);
+    let mut entry = entry(request, vendor(Dialect::Gemini), seq, "");
+    entry.status = status;
+    "token".clone_into(&mut entry.rule);
+    Delivery::whole(status, "application/json", body.to_string())
+        .send(stage.log.open(entry, &Bytes::new()))
+        .await
+}
+
+/// `GET /v1/realtime`: an upgrade to a WebSocket.
+fn realtime(request: &HttpRequest, payload: Payload, stage: &Stage) -> HttpResponse {
+    let vendor = vendor(Dialect::OpenaiChat);
+    let protocols = request.headers().get("sec-websocket-protocol").and_then(|it| it.to_str().ok());
+    let mut protocols = protocols.unwrap_or_default().split(',').map(str::trim);
+    let secret = protocols.find_map(|it| it.strip_prefix("openai-insecure-api-key."));
+    let credential = secret.map_or_else(|| credential(request, vendor.dialect), String::from);
+    if !is_known(&credential, Told::default(), stage) {
+        return refuse(401, request);
+    }
+    let seq = stage.next_seq();
+    let mut entry = entry(request, vendor, seq, &credential);
+    query(request.query_string()).get("model").copied().unwrap_or_default().clone_into(&mut entry.model);
+    entry.streamed = true;
+    entry.status = 101;
+    let model = entry.model.clone();
+    let ticket = stage.log.open(entry, &Bytes::new());
+    realtime::open(request, payload, &model, &stage.serial(seq), ticket)
 }
 
 fn entry(request: &HttpRequest, vendor: &Vendor, seq: u64, credential: &str) -> Entry {
@@ -223,7 +349,8 @@ fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         (name.starts_with("x-") && name != "x-api-key" && name != "x-goog-api-key")
             || name.starts_with("anthropic-")
             || name.starts_with("openai-")
-            || ["user-agent", "accept", "accept-encoding", "content-type", "traceparent"].contains(&name)
+            || ["user-agent", "accept", "accept-encoding", "content-encoding", "content-type", "traceparent"]
+                .contains(&name)
     };
     let headers = headers.iter().filter(|(name, _)| shown(name.as_str()));
     headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()

@@ -3,6 +3,7 @@
 //! Judges what the gateway sends, so it shares nothing with it: it imports none of our modules and writes every byte itself.
 
 mod anthropic;
+mod around;
 mod ask;
 mod bench;
 mod delivery;
@@ -14,8 +15,10 @@ pub mod load;
 mod log;
 mod memory;
 mod openai;
+mod packing;
 mod place;
 mod quota;
+mod realtime;
 mod reply;
 mod responses;
 mod rule;
@@ -24,6 +27,7 @@ mod seal;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod token;
 mod vendor;
 
 pub use scenario::{Scenario, ScenarioError};

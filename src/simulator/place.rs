@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use crate::simulator::{
+    around::Operation,
     ask::{Task, Told},
     scenario::Dialect,
 };
@@ -17,6 +18,10 @@ pub(super) enum Place<'a> {
     Stored(&'a str, &'a str),
     Models,
     Model(&'a str),
+    /// Google's token endpoint.
+    Token,
+    Realtime,
+    Around(Operation<'a>, Cow<'a, str>),
     Nowhere,
 }
 
@@ -31,7 +36,7 @@ pub(super) struct Inference<'a> {
     vertex: bool,
 }
 
-impl<'a> Inference<'a> {
+impl Inference<'_> {
     fn of(dialect: Dialect, task: Task) -> Self {
         Self { dialect, task, model: Cow::Borrowed(""), stream: false, array: false, vertex: false }
     }
@@ -45,34 +50,38 @@ impl<'a> Inference<'a> {
             vertex: self.vertex,
         }
     }
+}
 
-    fn gemini(path: &'a str, query: &str) -> Option<Self> {
-        let (before, name) = path.rsplit_once("/models/").or_else(|| path.rsplit_once("/tunedModels/"))?;
-        let (model, method) = name.rsplit_once(':')?;
-        let (task, stream) = match method {
-            "generateContent" => (Task::Answer, false),
-            "streamGenerateContent" => (Task::Answer, true),
-            "countTokens" => (Task::Count, false),
-            _ => return None,
-        };
-        let events = query.split('&').any(|it| it == "alt=sse");
-        Some(Self {
-            dialect: Dialect::Gemini,
-            task,
-            model: percent_decode_str(model).decode_utf8_lossy(),
-            stream,
-            array: stream && !events,
-            vertex: before.ends_with("/publishers/google"),
-        })
-    }
+/// A method of a model, as Google's paths name it.
+fn gemini<'a>(path: &'a str, query: &str) -> Option<Place<'a>> {
+    let (before, name) = path.rsplit_once("/models/").or_else(|| path.rsplit_once("/tunedModels/"))?;
+    let (model, method) = name.rsplit_once(':')?;
+    let model = percent_decode_str(model).decode_utf8_lossy();
+    let (task, stream) = match method {
+        "generateContent" => (Task::Answer, false),
+        "streamGenerateContent" => (Task::Answer, true),
+        "countTokens" => (Task::Count, false),
+        "embedContent" => return Some(Place::Around(Operation::EmbedContent, model)),
+        "batchEmbedContents" => return Some(Place::Around(Operation::BatchEmbedContents, model)),
+        _ => return None,
+    };
+    let events = query.split('&').any(|it| it == "alt=sse");
+    Some(Place::Inference(Inference {
+        dialect: Dialect::Gemini,
+        task,
+        model,
+        stream,
+        array: stream && !events,
+        vertex: before.ends_with("/publishers/google"),
+    }))
 }
 
 pub(super) fn place<'a>(path: &'a str, query: &str) -> Place<'a> {
     if let Some(rest) = path.strip_prefix("/_sim/") {
         return Place::Sim(rest);
     }
-    if let Some(it) = Inference::gemini(path, query) {
-        return Place::Inference(it);
+    if let Some(it) = gemini(path, query) {
+        return it;
     }
     let (chat, responses, messages) =
         (Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::AnthropicMessages);
@@ -85,7 +94,12 @@ pub(super) fn place<'a>(path: &'a str, query: &str) -> Place<'a> {
         it if it.ends_with("/messages/count_tokens") => (messages, Task::Count),
         it if it.ends_with("/messages") => (messages, Task::Answer),
         it if it.ends_with("/models") => return Place::Models,
+        it if it.ends_with("/token") => return Place::Token,
+        it if it.ends_with("/realtime") => return Place::Realtime,
         it => {
+            if let Some(it) = Operation::of(it) {
+                return Place::Around(it, Cow::Borrowed(""));
+            }
             if let Some((_, rest)) = it.split_once("/responses/") {
                 let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
                 return Place::Stored(id, what);

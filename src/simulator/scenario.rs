@@ -20,6 +20,7 @@ use serde_json::Value;
 /// What the simulator plays.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the file")]
 pub struct Scenario {
     /// Refuse what the vendor refuses: unknown fields, wrong types, broken conversations.
     pub strict: bool,
@@ -36,6 +37,10 @@ pub struct Scenario {
     pub token_lifetime: Duration,
     /// Vertex paths take no bearer but those of `/token`.
     pub token_required: bool,
+    /// What becomes of request bodies that come compressed.
+    pub compressed_requests: Compressed,
+    /// Answers are compressed if the client accepts it.
+    pub compressed_answers: bool,
     pub log: LogSettings,
     /// Other scenario files, beside this one, whose rules come after these.
     pub include: Vec<PathBuf>,
@@ -54,6 +59,8 @@ impl Default for Scenario {
             state_per_key: false,
             token_lifetime: Duration::from_hours(1),
             token_required: false,
+            compressed_requests: Compressed::Accept,
+            compressed_answers: false,
             log: LogSettings::default(),
             include: Vec::new(),
             bench: None,
@@ -94,6 +101,15 @@ pub enum ScenarioError {
     },
     #[error("the scenario is malformed: {0}")]
     Malformed(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compressed {
+    /// They are unpacked: gzip, deflate, br, zstd.
+    Accept,
+    /// 415.
+    Refuse,
 }
 
 #[derive(Clone, Debug, Deserialize)]

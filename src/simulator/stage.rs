@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::{
     anthropic,
+    around::{self, Errand, Operation, Shelf},
     ask::{Ask, Task, Told},
     bench::{self, Prepared},
     delivery::{Body, Delivery},
@@ -29,6 +30,7 @@ use crate::simulator::{
     scenario::{
         AnswerReply, Dialect, ErrorReply, FaultKind, Pace, Quirk, Raw, Reply, Rule, Scenario, Tokens,
     },
+    token,
     vendor::{Call, Complaint, Vendor},
 };
 
@@ -37,6 +39,8 @@ pub(super) struct Stage {
     pub log: Arc<Log>,
     pub bench: Option<Prepared>,
     pub memory: Memory,
+    pub tokens: token::Tokens,
+    shelf: Shelf,
     quotas: Quotas,
     /// How often each rule's `nth` and `probability` were asked.
     counts: Vec<[AtomicU64; 2]>,
@@ -53,6 +57,8 @@ impl Stage {
             log: Log::new(scenario.log.clone()),
             bench: scenario.bench.clone().map(|it| Prepared::new(it, bench_answer)),
             memory: Memory::default(),
+            tokens: token::Tokens::default(),
+            shelf: Shelf::default(),
             quotas: Quotas::default(),
             counts,
             serial: AtomicU64::new(1),
@@ -76,6 +82,8 @@ impl Stage {
         self.log.clear();
         self.quotas.forget();
         self.memory.forget();
+        self.tokens.forget();
+        self.shelf.forget();
         for count in self.counts.iter().flatten() {
             count.store(0, Ordering::Relaxed);
         }
@@ -120,6 +128,9 @@ impl Stage {
 
     fn reply(&self, request: &Played<'_>) -> Delivery {
         let strict = request.rule.strict.unwrap_or(self.scenario.strict);
+        if let Some(errand) = request.errand {
+            return self.errand(request, errand, strict);
+        }
         let body = match self.remembered(request) {
             Ok(body) => body,
             Err(complaint) => return complained(request, complaint),
@@ -141,6 +152,33 @@ impl Stage {
             Reply::Error(error) => failed(request, error),
             Reply::Raw(raw) => played_back(raw),
             Reply::Hang => Delivery::never(),
+        }
+    }
+
+    /// What is asked for around the dialects.
+    fn errand(&self, request: &Played<'_>, asked: Asked<'_>, strict: bool) -> Delivery {
+        match &request.rule.reply {
+            Reply::Error(error) => return failed(request, error),
+            Reply::Raw(raw) => return played_back(raw),
+            Reply::Hang => return Delivery::never(),
+            Reply::Echo | Reply::Answer(_) | Reply::Turns(_) => {}
+        }
+        let done = around::answer(&Errand {
+            operation: asked.operation,
+            method: asked.method,
+            body: request.body,
+            ask: request.ask,
+            serial: request.serial,
+            strict,
+            shelf: &self.shelf,
+            files: asked.files,
+        });
+        match done {
+            Ok(done) => {
+                request.ticket.note(|it| it.usage = done.usage);
+                done.delivery
+            }
+            Err(complaint) => complained(request, complaint),
         }
     }
 
@@ -182,9 +220,19 @@ pub(super) struct Played<'a> {
     pub ask: &'a Ask,
     pub body: &'a Value,
     pub call: Call<'a>,
+    /// Something around the dialects is asked for.
+    pub errand: Option<Asked<'a>>,
     pub credential: &'a str,
     pub serial: &'a str,
     pub ticket: &'a Ticket,
+}
+
+/// An operation around the dialects, and what came with it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub operation: Operation<'a>,
+    pub method: &'a str,
+    pub files: &'a [around::File],
 }
 
 /// Milliseconds since 1970.

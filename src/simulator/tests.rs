@@ -1,5 +1,7 @@
 //! The simulator, asked over a plain socket.
 
+mod around;
+mod dialects;
 mod gemini;
 mod responses;
 
@@ -11,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::simulator::{Options, Running, Scenario, example, rule, seal, serve};
+use crate::simulator::{Options, Running, Scenario, example, packing, rule, seal, serve};
 
 const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";

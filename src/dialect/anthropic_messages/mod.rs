@@ -8,14 +8,13 @@ mod response;
 mod stop;
 mod stream;
 pub(super) mod usage;
-mod wire;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
-    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason, wire,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},

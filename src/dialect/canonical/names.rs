@@ -142,6 +142,11 @@ pub fn clean_user(user: &str, longest: usize) -> Cow<'_, str> {
     }
 }
 
+/// The key of a session's prompt cache: the same for the same session, and telling nobody whose it is.
+pub fn cache_key(session: &str) -> String {
+    format!("session_{}", hex(session, 16))
+}
+
 /// Makes an id for a call whose upstream gave none; the same `seed` always makes the same one.
 pub fn minted_id(seed: &str) -> String {
     format!("call_{}", hex(seed, 12))

@@ -41,6 +41,17 @@ pub struct Namespaced {
     pub name: String,
 }
 
+/// What stands between a namespace and a tool's name in it, unless the namespace ends so.
+const SEPARATOR: &str = "__";
+
+impl Namespaced {
+    /// The name a tool in a namespace has for those who know no namespaces, unless another tool is called so.
+    pub fn flat_name(namespace: &str, name: &str) -> String {
+        let separator = if namespace.ends_with(SEPARATOR) { "" } else { SEPARATOR };
+        format!("{namespace}{separator}{name}")
+    }
+}
+
 /// What a provider's own tool does, in nobody's dialect.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Builtin {

@@ -158,7 +158,8 @@ pub fn unfold(answer: ChatResponse) -> Vec<ChatEvent> {
     events
 }
 
-fn unfold_part(part: Part, choice: u32, block: u32, events: &mut Vec<ChatEvent>) {
+/// Says one part as a block.
+pub(super) fn unfold_part(part: Part, choice: u32, block: u32, events: &mut Vec<ChatEvent>) {
     let (kind, deltas) = match part.kind {
         PartKind::Text { text, citations } => {
             let mut deltas = nonempty(text, Delta::Text);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ID;
 use crate::{
-    dialect::{DialectId, WireError, openai_chat, upstream_words},
+    dialect::{DialectId, WireError, openai_error, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
 
@@ -125,7 +125,7 @@ pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
 /// The error that an answer of status 200, or a piece of one, holds.
 pub(in crate::dialect) fn told(fields: &Map<String, Value>) -> Option<WireError> {
     let error = fields.get("error").filter(|it| !it.is_null())?;
-    google(200, &json!({ "error": error })).or_else(|| openai_chat::error::told(fields))
+    google(200, &json!({ "error": error })).or_else(|| openai_error::told(fields, "candidates"))
 }
 
 /// Reads an error if it has Google's shape, alone or in a list: clones of other dialects that stand before Gemini tell

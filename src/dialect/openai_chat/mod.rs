@@ -4,11 +4,9 @@
 
 mod annotations;
 mod content;
-pub(super) mod error;
 mod extra;
 mod finish;
 mod format;
-mod listing;
 mod messages;
 mod request;
 mod response;
@@ -22,6 +20,7 @@ use http::StatusCode;
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
     EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
+    openai_error as error, openai_listing as listing,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -54,7 +53,7 @@ impl ServerCodec for OpenaiChat {
     }
 
     fn encode_error(&self, error: &GatewayError, _: RequestId) -> (StatusCode, Bytes) {
-        error::encode(error)
+        error::encode(error, CHAT)
     }
 
     fn keep_alive(&self) -> Bytes {

@@ -3,7 +3,6 @@
 //! Field facts: the `openai` SDK's types and `openai/openai-openapi`; what other servers make of it is said where it is read.
 
 pub(super) mod error;
-mod listing;
 mod request;
 mod response;
 mod stream;
@@ -16,11 +15,14 @@ use serde_json::{Map, Value};
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
     EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
+    openai_listing as listing,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
     kernel::{error::GatewayError, id::RequestId},
 };
+
+pub use response::response_id;
 
 /// This dialect.
 const ID: DialectId = DialectId::OpenaiResponses;

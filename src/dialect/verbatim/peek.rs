@@ -13,6 +13,8 @@ pub(super) struct Keys {
     pub(super) choices: Finder<'static>,
     pub(super) index: Finder<'static>,
     pub(super) kind: Finder<'static>,
+    /// A piece of text in Responses; an object elsewhere.
+    pub(super) delta: Finder<'static>,
     /// Keys whose text the client is shown, or that a tool is called with.
     pub(super) texts: [Finder<'static>; 7],
 }
@@ -26,6 +28,7 @@ impl Keys {
             choices: Finder::new(b"\"choices\""),
             index: Finder::new(b"\"index\""),
             kind: Finder::new(b"\"type\""),
+            delta: Finder::new(b"\"delta\""),
             texts: [
                 Finder::new(b"\"content\""),
                 Finder::new(b"\"reasoning_content\""),

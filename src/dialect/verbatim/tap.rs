@@ -14,7 +14,7 @@ use crate::{
         DialectId, SseFrame, TokenUsage, WireError,
         anthropic_messages::{self, usage::WireUsage},
         framing::sse::{FrameError, SseDecoder},
-        gemini as gemini_dialect, json, openai_chat, openai_responses,
+        gemini as gemini_dialect, json, openai_chat, openai_error, openai_responses,
         scan::{self, Scan, ValueKind},
     },
     kernel::error::ErrorKind,
@@ -67,6 +67,8 @@ pub struct Tap {
     finished: BTreeSet<u64>,
     /// Whether `[DONE]` or `message_stop` was seen.
     terminal: bool,
+    /// Responses: an `error` event, after which `response.failed` may still come.
+    failing: Option<WireError>,
     /// What became of the last event, if the last chunk ended between its CR and an LF.
     cut_end: Option<CutEnd>,
 }
@@ -90,6 +92,7 @@ impl Tap {
             unfinished: BTreeSet::new(),
             finished: BTreeSet::new(),
             terminal: false,
+            failing: None,
             cut_end: None,
         }
     }
@@ -158,6 +161,9 @@ impl Tap {
                 }
             }
         }
+        if !self.terminal && self.seen.error.is_none() {
+            self.seen.error = self.failing.take();
+        }
         if let Some(error) = &self.seen.error {
             return TapEnd::Errored(error.clone());
         }
@@ -201,11 +207,14 @@ impl Tap {
 
     /// Takes note of a frame, and says whether it must be withheld.
     fn watch(&mut self, frame: &SseFrame) -> bool {
-        for key in &KEYS.texts {
-            let lengths = peek::values(&frame.data, key).filter_map(peek::string_length);
-            self.seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
+        // What Responses tells in pieces it repeats whole, twice.
+        if self.dialect != DialectId::OpenaiResponses {
+            for key in &KEYS.texts {
+                let lengths = peek::values(&frame.data, key).filter_map(peek::string_length);
+                self.seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
+            }
+            self.seen.content_seen |= self.seen.text_bytes > 0;
         }
-        self.seen.content_seen |= self.seen.text_bytes > 0;
         match self.dialect {
             DialectId::OpenaiChat => self.watch_chat(&frame.data),
             DialectId::AnthropicMessages => {
@@ -237,7 +246,7 @@ impl Tap {
             return false;
         }
         let Ok(Value::Object(chunk)) = json::parse(data) else { return false };
-        self.seen.error = openai_chat::error::told(&chunk);
+        self.seen.error = openai_error::told(&chunk, "choices");
         self.seen.name(&chunk);
         for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
             self.watch_choice(choice);
@@ -362,7 +371,7 @@ fn whole_error(dialect: DialectId, body: &[u8], scan: &Scan) -> Option<WireError
     }
     let Ok(Value::Object(fields)) = json::parse(body) else { return None };
     match dialect {
-        DialectId::OpenaiChat => openai_chat::error::told(&fields),
+        DialectId::OpenaiChat => openai_error::told(&fields, "choices"),
         DialectId::AnthropicMessages => {
             let told = fields.get("error").is_some_and(|it| !it.is_null());
             told.then(|| anthropic_messages::error::from_stream(&Value::Object(fields)))

@@ -69,6 +69,14 @@ fn block(block: &Value, role: &str, at: &str, account: &str) -> Result<(), Compl
         "tool_use" => tool_use(block, at),
         "tool_result" => tool_result(block, at),
         "thinking" => thinking(block, at, account),
+        "web_search_tool_result" => {
+            let ours = |it: &Value| {
+                let state = it["encrypted_content"].as_str();
+                it["type"] != "web_search_result" || state.is_some_and(|it| seal::open(account, it).is_some())
+            };
+            let fits = block["content"].as_array().is_none_or(|it| it.iter().all(ours));
+            require(fits, at, &format!("{at}: Invalid `encrypted_content` in `web_search_result` block"))
+        }
         "redacted_thinking" => {
             let ours = block["data"].as_str().is_some_and(|it| seal::open(account, it).is_some());
             require(ours, at, &format!("{at}: Invalid `data` in `redacted_thinking` block"))

@@ -1,11 +1,12 @@
 //! Messages answers, whole and as events. The field order is the vendor's.
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use crate::simulator::{
     ask::Ask,
     openai::js,
-    reply::{Answer, Finish, Manner},
+    reply::{Answer, Cited, Finish, Manner},
     scenario::{Quirk, Tokens},
     seal,
 };
@@ -23,15 +24,21 @@ pub(super) fn whole(answer: &Answer, _ask: &Ask, manner: Manner<'_>) -> String {
 
 fn blocks(answer: &Answer, manner: Manner<'_>) -> Vec<String> {
     let mut blocks = Vec::new();
-    if let Some(thinking) = &answer.reasoning {
-        blocks.push(format!(
-            r#"{{"type":"thinking","thinking":{},"signature":{}}}"#,
-            js(thinking),
-            js(&seal::sign(manner.account, thinking))
-        ));
+    if answer.blocked.is_some() {
+        return blocks;
     }
-    if !answer.text.is_empty() {
-        blocks.push(format!(r#"{{"type":"text","text":{}}}"#, js(&answer.text)));
+    if let Some(thinking) = &answer.reasoning {
+        blocks.push(if answer.redacted {
+            redacted(thinking, answer, manner)
+        } else {
+            let signature = signature(thinking, answer, manner);
+            format!(r#"{{"type":"thinking","thinking":{},"signature":{}}}"#, js(thinking), js(&signature))
+        });
+    }
+    blocks.extend(searches(answer, manner));
+    for span in spans(answer) {
+        let citations = span.citation(manner).map_or(String::new(), |it| format!(r#","citations":[{it}]"#));
+        blocks.push(format!(r#"{{"type":"text","text":{}{citations}}}"#, js(span.text)));
     }
     for call in &answer.calls {
         let input = if call.arguments.is_empty() { "{}" } else { &call.arguments };
@@ -42,6 +49,69 @@ fn blocks(answer: &Answer, manner: Manner<'_>) -> Vec<String> {
         ));
     }
     blocks
+}
+
+fn signature(thinking: &str, answer: &Answer, manner: Manner<'_>) -> String {
+    answer.state.clone().unwrap_or_else(|| seal::sign(manner.account, thinking))
+}
+
+fn redacted(thinking: &str, answer: &Answer, manner: Manner<'_>) -> String {
+    let data = answer.state.clone().unwrap_or_else(|| seal::seal(manner.account, thinking));
+    format!(r#"{{"type":"redacted_thinking","data":{}}}"#, js(&data))
+}
+
+/// Each search and what it found: the sources of the citations.
+fn searches(answer: &Answer, manner: Manner<'_>) -> Vec<String> {
+    let found: Vec<Value> = answer
+        .citations
+        .iter()
+        .map(|it| {
+            json!({"type": "web_search_result", "url": it.url, "title": it.title, "page_age": null,
+                "encrypted_content": seal::seal(manner.account, &it.url)})
+        })
+        .collect();
+    let blocks = answer.searches.iter().enumerate().flat_map(|(number, query)| {
+        let id = format!("srvtoolu_{}_{number}", answer.id);
+        [
+            json!({"type": "server_tool_use", "id": id, "name": "web_search", "input": {"query": query}})
+                .to_string(),
+            json!({"type": "web_search_tool_result", "tool_use_id": id, "content": found}).to_string(),
+        ]
+    });
+    blocks.collect()
+}
+
+/// A part of the text that has a source, or has none.
+struct Span<'a> {
+    text: &'a str,
+    source: Option<&'a Cited>,
+}
+
+impl Span<'_> {
+    fn citation(&self, manner: Manner<'_>) -> Option<Value> {
+        let source = self.source?;
+        Some(json!({"type": "web_search_result_location", "cited_text": self.text, "url": source.url,
+            "title": source.title, "encrypted_index": seal::seal(manner.account, &source.url)}))
+    }
+}
+
+/// The text, cut where citations begin and end: here a whole block is cited.
+fn spans(answer: &Answer) -> Vec<Span<'_>> {
+    let mut sources: Vec<&Cited> = answer.citations.iter().collect();
+    sources.sort_by_key(|it| it.bytes.start);
+    let mut spans = Vec::new();
+    let mut from = 0;
+    for it in sources.into_iter().filter(|it| !it.bytes.is_empty()) {
+        if it.bytes.start < from {
+            continue;
+        }
+        spans.push(Span { text: &answer.text[from..it.bytes.start], source: None });
+        spans.push(Span { text: &answer.text[it.bytes.clone()], source: Some(it) });
+        from = it.bytes.end;
+    }
+    spans.push(Span { text: &answer.text[from..], source: None });
+    spans.retain(|it| !it.text.is_empty());
+    spans
 }
 
 /// Our own ids get the vendor's prefix; those of a scenario stay.
@@ -128,25 +198,38 @@ pub(super) fn frames(answer: &Answer, _ask: &Ask, manner: Manner<'_>) -> Vec<Byt
 
 fn content(events: &mut Events<'_>, answer: &Answer) {
     let manner = events.manner;
-    if let Some(thinking) = &answer.reasoning {
+    if answer.blocked.is_some() {
+        return;
+    }
+    if let Some(thinking) = answer.reasoning.as_ref().filter(|_| answer.redacted) {
+        events.block(&redacted(thinking, answer, manner), &[]);
+    } else if let Some(thinking) = &answer.reasoning {
         let mut deltas: Vec<String> = manner
             .deltas(thinking)
             .into_iter()
             .map(|it| format!(r#"{{"type":"thinking_delta","thinking":{}}}"#, js(it)))
             .collect();
-        deltas.push(format!(
-            r#"{{"type":"signature_delta","signature":{}}}"#,
-            js(&seal::sign(manner.account, thinking))
-        ));
+        let signature = signature(thinking, answer, manner);
+        deltas.push(format!(r#"{{"type":"signature_delta","signature":{}}}"#, js(&signature)));
         events.block(r#"{"type":"thinking","thinking":"","signature":""}"#, &deltas);
     }
-    if !answer.text.is_empty() {
-        let deltas: Vec<String> = manner
-            .deltas(&answer.text)
+    for block in searches(answer, manner) {
+        search(events, &block);
+    }
+    for span in spans(answer) {
+        let mut deltas: Vec<String> = manner
+            .deltas(span.text)
             .into_iter()
             .map(|it| format!(r#"{{"type":"text_delta","text":{}}}"#, js(it)))
             .collect();
-        events.block(r#"{"type":"text","text":""}"#, &deltas);
+        let citation = span.citation(manner);
+        deltas.extend(citation.iter().map(|it| format!(r#"{{"type":"citations_delta","citation":{it}}}"#)));
+        let start = if citation.is_some() {
+            r#"{"type":"text","text":"","citations":[]}"#
+        } else {
+            r#"{"type":"text","text":""}"#
+        };
+        events.block(start, &deltas);
     }
     for call in &answer.calls {
         let start = format!(
@@ -162,6 +245,18 @@ fn content(events: &mut Events<'_>, answer: &Answer) {
             .collect();
         events.block(&start, &deltas);
     }
+}
+
+/// The input of a search comes in deltas, its result at once.
+fn search(events: &mut Events<'_>, block: &str) {
+    let mut start: Value = serde_json::from_str(block).unwrap_or_default();
+    if start["type"] != "server_tool_use" {
+        return events.block(block, &[]);
+    }
+    let input = start["input"].to_string();
+    start["input"] = json!({});
+    let delta = |it: &str| format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, js(it));
+    events.block(&start.to_string(), &[delta(""), delta(&input)]);
 }
 
 /// The events written so far.

@@ -4,6 +4,7 @@
 //! runs on the caller's thread: give it a current-thread runtime.
 
 mod answer;
+mod client;
 mod connection;
 mod events;
 mod histogram;
@@ -11,6 +12,7 @@ mod hold;
 #[cfg(test)]
 mod tests;
 
+pub use client::{Client, NoClient, Question};
 pub use connection::{NoTarget, Target};
 pub use hold::{Held, hold};
 

@@ -137,3 +137,23 @@ fn a_target_is_an_address_and_a_path() {
     assert!("https://127.0.0.1:80/".parse::<Target>().is_err());
     assert!("http://example.com/".parse::<Target>().is_err());
 }
+
+#[tokio::test]
+async fn the_simulators_bench_answers_the_clients_of_all_dialects() {
+    let scenario = "bench: {reply-bytes: 100, chunks: 5, chunk-bytes: 10}";
+    let scenario = crate::simulator::Scenario::parse(scenario, std::path::Path::new(".")).unwrap();
+    let sim = crate::simulator::serve(crate::simulator::Options::local(scenario)).await.unwrap();
+    for name in ["chat", "responses", "messages", "gemini"] {
+        let client: Client = name.parse().unwrap();
+        for expect in [Expect::Whole, Expect::Stream] {
+            let question = client.question("sim-1", "k", expect, 20);
+            let target = Target { address: sim.address, path: question.path };
+            let asking =
+                Options { headers: question.headers, body: question.body, ..options(target, expect) };
+            let report = run(asking).await.unwrap();
+            assert_eq!((report.errors, report.first_error), (0, None), "{name} {expect:?}");
+        }
+    }
+    assert!("nobody".parse::<Client>().is_err());
+    sim.stop().await;
+}

@@ -30,9 +30,11 @@ pub(super) fn frames(answer: &Answer, ask: &Ask, manner: Manner<'_>) -> Vec<Byte
         events.item(index, it);
     }
     if answer.interleaved {
-        events.in_turns(&calls)
+        events.in_turns(&calls);
     } else {
-        calls.iter().for_each(|(at, it)| events.item(*at, it))
+        for (at, it) in calls {
+            events.item(at, it);
+        }
     }
     if !manner.has(Quirk::MissingDone) {
         let output: &[Value] = if manner.has(Quirk::EmptyOutput) { &[] } else { &items };
@@ -63,7 +65,7 @@ impl Events<'_> {
         self.number += 1;
         if let (Value::Object(event), Value::Object(fields)) = (&mut event, fields) {
             event.extend(fields);
-            if self.padded && kind.ends_with(".delta") {
+            if self.padded && kind.rsplit('.').next() == Some("delta") {
                 let length = event["delta"].as_str().map_or(0, str::len) % PADDING.len();
                 event.insert("obfuscation".to_owned(), json!(&PADDING[length..]));
             }

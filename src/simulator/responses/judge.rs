@@ -219,7 +219,7 @@ fn numbers(body: &Value) -> Result<(), Complaint> {
     let model = body["model"].as_str().unwrap_or_default();
     if is_reasoning(model) && body["reasoning"]["effort"] != "none" {
         for field in ["temperature", "top_p"] {
-            if body[field].as_f64().is_some_and(|it| it != 1.0) {
+            if body[field].as_f64().is_some_and(|it| (it - 1.0).abs() > f64::EPSILON) {
                 return Complaint::coded(
                     "unsupported_parameter",
                     field,

@@ -78,6 +78,6 @@ fn last(sent: &[Bytes]) -> (Value, u64) {
         .filter_map(|it| it.strip_prefix("data:"))
         .filter_map(|it| serde_json::from_str::<Value>(it).ok());
     let Some(first) = events.next() else { return (Value::Null, 0) };
-    let last = events.last().and_then(|it| it["sequence_number"].as_u64());
+    let last = events.next_back().and_then(|it| it["sequence_number"].as_u64());
     (first["response"].clone(), last.map_or(1, |it| it + 1))
 }

@@ -10,6 +10,7 @@ use crate::simulator::scenario::some_duration;
 /// What to answer.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a scenario holds few of them")]
 pub enum Reply {
     /// What the default scenario says.
     #[default]

@@ -43,6 +43,7 @@ fn unsupported() -> Error {
     new_error(ErrorKind::UnsupportedAlgorithm)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the provider's table has it so")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     if *algorithm != Algorithm::RS256 {
         return Err(unsupported());

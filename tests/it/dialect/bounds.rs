@@ -75,7 +75,7 @@ fn pointers(at: &str, value: &Value, found: &mut Vec<String>) {
 fn try_request(dialect: DialectId, body: &[u8]) {
     let Ok(request) = dialect.server().decode_request(body) else { return };
     let model = UpstreamModel::parse("m").unwrap();
-    for client in CLIENTS {
+    for client in fixtures::DIALECTS.map(DialectId::client) {
         if let Ok(encoded) = client.encode_request(&request, &model, &Abilities::default()) {
             assert!(serde_json::from_slice::<Value>(&encoded.body).is_ok());
         }
@@ -106,6 +106,8 @@ proptest! {
     fn any_bytes_are_survived_as_a_request_and_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for dialect in fixtures::DIALECTS {
             try_request(dialect, &bytes);
+        }
+        for dialect in fixtures::DIALECTS {
             try_answer(dialect, &bytes);
             dialect.client().decode_error(StatusCode::BAD_GATEWAY, &bytes);
         }
@@ -165,31 +167,50 @@ fn ec_191_an_endless_event_ends_in_an_error() {
     }
 }
 
+/// A request of one user's turn, whose list of turns or content is put in as it stands.
+fn with_turns(dialect: DialectId, turns: &str) -> String {
+    let key = match dialect {
+        DialectId::OpenaiResponses => "input",
+        DialectId::Gemini => "contents",
+        DialectId::OpenaiChat | DialectId::AnthropicMessages => "messages",
+    };
+    format!(r#"{{"model":"a","max_tokens":1,"model":"b","{key}":{turns}}}"#)
+}
+
+fn with_text(dialect: DialectId, content: &str) -> String {
+    let content = match dialect {
+        DialectId::Gemini => {
+            format!(r#"[{{"role":"user","parts":[{{{content}}}]}}]"#).replace("content", "text")
+        }
+        _ => format!(r#"[{{"role":"user",{content}}}]"#),
+    };
+    with_turns(dialect, &content)
+}
+
 #[test]
 fn ec_190_bombs_are_refused() {
     for dialect in fixtures::DIALECTS {
-        let depth = "[".repeat(100_000);
-        let body = format!(r#"{{"model":"m","max_tokens":1,"messages":{depth}"#);
-        assert!(dialect.server().decode_request(body.as_bytes()).is_err());
-        let number = format!(r#"{{"model":"m","max_tokens":1{},"messages":[]}}"#, "0".repeat(10_000));
-        let _ = dialect.server().decode_request(number.as_bytes());
+        let depth = with_turns(dialect, &"[".repeat(100_000));
+        assert!(dialect.server().decode_request(depth.as_bytes()).is_err());
+        let number = with_turns(dialect, &format!("1{}", "0".repeat(10_000)));
+        assert!(dialect.server().decode_request(number.as_bytes()).is_err());
     }
 }
 
 #[test]
 fn ec_117_lone_surrogates_are_no_error() {
-    let body = br#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a\ud83d"}]}"#;
     for dialect in fixtures::DIALECTS {
-        let request = dialect.server().decode_request(body).unwrap();
+        let body = with_text(dialect, r#""content":"a\ud83d""#);
+        let request = dialect.server().decode_request(body.as_bytes()).unwrap();
         assert_eq!(request.conversation.turns[0].parts[0].as_text(), Some("a\u{FFFD}"));
     }
 }
 
 #[test]
 fn ec_144_of_duplicate_keys_the_last_is_told() {
-    let body = br#"{"model":"a","max_tokens":1,"model":"b","messages":[{"role":"user","content":"x","content":"y"}]}"#;
     for dialect in fixtures::DIALECTS {
-        let request = dialect.server().decode_request(body).unwrap();
+        let body = with_text(dialect, r#""content":"x","content":"y""#);
+        let request = dialect.server().decode_request(body.as_bytes()).unwrap();
         assert_eq!(request.model.as_str(), "b");
         assert_eq!(request.conversation.turns[0].parts[0].as_text(), Some("y"));
     }

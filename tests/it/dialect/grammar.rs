@@ -14,11 +14,34 @@ fn events(dialect: DialectId, name: &str) -> Vec<String> {
     text.split_inclusive("\n\n").map(ToOwned::to_owned).collect()
 }
 
+/// The events in one text; those of Responses with the numbers they would have.
+fn numbered(events: &[String]) -> String {
+    let mut text = String::new();
+    for (number, event) in events.iter().enumerate() {
+        match event.split_once("\"sequence_number\":") {
+            Some((before, after)) => {
+                let rest = after.trim_start_matches(|it: char| it.is_ascii_digit());
+                text.push_str(&format!("{before}\"sequence_number\":{number}{rest}"));
+            }
+            None => text.push_str(event),
+        }
+    }
+    text
+}
+
 #[test]
 fn what_upstreams_send_is_accepted() {
-    // Azure's first chunk has an empty head, and clones leave out a stream's end: we bear it, and do not send it.
+    // Azure's first chunk has an empty head, clones leave out a stream's end or its deltas, and some invent events: we bear
+    // it, and do not send it.
     // Gemini says the finish, its sources and a last part in one chunk, and calls without ids: we do not send that either.
-    let bearable = ["azure-filter-first", "without-done", "without-stop"];
+    let bearable = [
+        "azure-filter-first",
+        "without-done",
+        "without-stop",
+        "done-without-deltas",
+        "only-in-completed",
+        "unknown-items",
+    ];
     let sent = ["text", "blocked"];
     for stream in fixtures::whole_streams().iter().filter(|it| match it.dialect {
         DialectId::Gemini => sent.contains(&it.name.as_str()),
@@ -35,6 +58,10 @@ fn a_stream_without_any_one_of_its_needed_events_is_refused() {
         (DialectId::OpenaiChat, "text", vec![1, 2, 3, 4, 6]),
         // The ping and deltas of text.
         (DialectId::AnthropicMessages, "text", vec![1, 3, 4, 5]),
+        // `response.in_progress`.
+        (DialectId::OpenaiResponses, "text", vec![1]),
+        (DialectId::OpenaiResponses, "reasoning", vec![1]),
+        (DialectId::OpenaiResponses, "parallel-tools", vec![1]),
         // Every chunk but the last is a delta.
         (DialectId::Gemini, "text", vec![0, 1, 2]),
     ] {
@@ -42,7 +69,7 @@ fn a_stream_without_any_one_of_its_needed_events_is_refused() {
         for at in 0..events.len() {
             let mut rest = events.clone();
             rest.remove(at);
-            let told = check(dialect, rest.concat().as_bytes());
+            let told = check(dialect, numbered(&rest).as_bytes());
             assert_eq!(
                 told.is_ok(),
                 droppable.contains(&at),
@@ -58,13 +85,17 @@ fn a_stream_with_any_one_event_twice_is_refused() {
     for (dialect, name, repeatable) in [
         (DialectId::OpenaiChat, "text", vec![1, 2, 3, 4]),
         (DialectId::AnthropicMessages, "text", vec![1, 3, 4, 5]),
+        (DialectId::OpenaiResponses, "text", vec![]),
+        (DialectId::OpenaiResponses, "custom-tool", vec![]),
+        // Stages of a search.
+        (DialectId::OpenaiResponses, "web-search", vec![3, 4, 5]),
         (DialectId::Gemini, "text", vec![0, 1, 2]),
     ] {
         let events = events(dialect, name);
         for at in 0..events.len() {
             let mut more = events.clone();
             more.insert(at, events[at].clone());
-            let told = check(dialect, more.concat().as_bytes());
+            let told = check(dialect, numbered(&more).as_bytes());
             assert_eq!(
                 told.is_ok(),
                 repeatable.contains(&at),
@@ -98,6 +129,20 @@ fn what_breaks_clients_is_refused() {
     broken(messages, "text", r#""stop_reason":"end_turn""#, r#""stop_reason":"tool_use""#);
     broken(messages, "thinking-and-tools", r#""index":2,"content_block""#, r#""index":3,"content_block""#);
     broken(messages, "thinking-and-tools", r#"\"Paris\"}"#, r#"\"Paris\""#);
+    let responses = DialectId::OpenaiResponses;
+    broken(responses, "text", "event: response.output_text.delta\n", "");
+    broken(responses, "text", r#""sequence_number":4"#, r#""sequence_number":5"#);
+    broken(responses, "text", r#""annotations":[],"#, "");
+    broken(responses, "text", r#""error":null"#, r#""error":{}"#);
+    broken(responses, "text", r#","instructions":null"#, "");
+    broken(responses, "text", r#""total_tokens":1260"#, r#""total_tokens":1"#);
+    broken(responses, "text", r#""usage":null"#, r#""usage":{}"#);
+    broken(responses, "text", r#""delta":"Paris""#, r#""delta":"Rome""#);
+    broken(responses, "parallel-tools", r#""call_id":"call_2""#, r#""call_id":"call_9""#);
+    broken(responses, "parallel-tools", r#""output_index":1"#, r#""output_index":2"#);
+    broken(responses, "incomplete", r#""reason":"max_output_tokens""#, r#""reason":"tired""#);
+    broken(responses, "reasoning", r#""summary":[]"#, r#""summary":null"#);
+    broken(responses, "error-midway", r#""code":"server_error","#, "");
     let gemini = DialectId::Gemini;
     broken(gemini, "text", "data: {", "event: chunk\ndata: {");
     broken(gemini, "text", "data: {", "data:{");

@@ -31,17 +31,24 @@ fn said(dialect: DialectId, stream: &[u8]) -> String {
 #[test]
 fn ec_037_a_cut_at_any_byte_is_told_as_an_error_or_changed_nothing() {
     for stream in streams() {
-        for to in fixtures::DIALECTS {
-            let whole = trip::relay(stream.dialect, to, &[&stream.bytes]);
-            for cut in 0..stream.bytes.len() {
-                let out = trip::relay(stream.dialect, to, &[&stream.bytes[..cut]]);
+        let whole = fixtures::DIALECTS.map(|to| trip::relay(stream.dialect, to, &[&stream.bytes]));
+        let mut before = None;
+        for cut in 0..stream.bytes.len() {
+            let events = trip::read(stream.dialect, &[&stream.bytes[..cut]]);
+            if before.as_ref() == Some(&events) {
+                // Nothing was learnt from the last byte: clients are told what they were told without it.
+                continue;
+            }
+            for (to, whole) in fixtures::DIALECTS.into_iter().zip(&whole) {
+                let out = trip::write(to, events.clone());
                 let title = format!("{} to {} cut at {cut}", stream.title(), to.name());
                 match grammar::check(to, &out) {
                     Ok(Told::Error) => {}
-                    Ok(Told::Success) => assert_eq!(said(to, &out), said(to, &whole), "{title}"),
+                    Ok(Told::Success) => assert_eq!(said(to, &out), said(to, whole), "{title}"),
                     Err(rule) => panic!("{title}: {rule}\n{}", String::from_utf8_lossy(&out)),
                 }
             }
+            before = Some(events);
         }
     }
 }
@@ -60,17 +67,22 @@ fn ec_037_a_stream_that_was_cut_is_told_as_an_error() {
 fn ec_037_a_verbatim_stream_that_is_cut_is_known_to_be() {
     for stream in streams() {
         let dialect = stream.dialect;
+        let whole =
+            trip::collect(trip::read(dialect, &[&stream.bytes])).map(|it| format!("{:?}", it.choices));
+        let mut before = None;
         for cut in 0..=stream.bytes.len() {
             let mut tap = Tap::new(dialect, false, trip::MAX_FRAME);
             let mut out = Vec::new();
             tap.push(Bytes::copy_from_slice(&stream.bytes[..cut]), &mut out).unwrap();
             let end = tap.finish(&mut out);
             let passed = out.concat();
+            if before.as_ref() == Some(&(end.clone(), passed.clone())) {
+                continue;
+            }
+            before = Some((end.clone(), passed.clone()));
             let title = format!("{} cut at {cut}", stream.title());
             match end {
-                TapEnd::Complete => {
-                    assert_eq!(said(dialect, &passed), said(dialect, &stream.bytes), "{title}");
-                }
+                TapEnd::Complete => assert_eq!(Ok(said(dialect, &passed)), whole, "{title}"),
                 TapEnd::Errored(_) => assert!(stream.name.starts_with("error-"), "{title}"),
                 TapEnd::Truncated => {
                     let error = trip::collect(trip::read(dialect, &[&passed])).unwrap_err();

@@ -184,7 +184,11 @@ impl Facts<'_> {
         let name = self.name(&tool.name);
         let value = match &tool.kind {
             ToolKind::Builtin { raw, .. } => raw.to_string(),
-            ToolKind::Custom { format } => format!("custom {name} {format:?}"),
+            // Chat nests a grammar, Responses does not.
+            ToolKind::Custom { format } => {
+                let grammar = format.as_ref().map(|it| it.get("grammar").unwrap_or(it));
+                format!("custom {name} {:?}", grammar.and_then(|it| it.get("definition")))
+            }
             ToolKind::Function => {
                 // That there are no parameters is said in several ways.
                 let schema = tool.schema.as_ref().filter(|it| **it != json!({}) && **it != no_parameters());
@@ -210,8 +214,8 @@ impl Facts<'_> {
             OutputFormat::JsonObject => Some("any object".to_owned()),
             OutputFormat::JsonSchema { schema, .. } => Some(schema.to_string()),
         };
-        self.set(&["response_format", "output_config", "output_format"], "output", schema);
-        self.set(&["max_tokens", "max_completion_tokens"], "limit", request.max_tokens);
+        self.set(&["response_format", "output_config", "output_format", "text"], "output", schema);
+        self.set(&["max_tokens", "max_completion_tokens", "max_output_tokens"], "limit", request.max_tokens);
         let stop = (!request.stop.is_empty()).then(|| format!("{:?}", request.stop));
         self.set(&["stop", "stop_sequences"], "stops", stop);
         let mode = match request.reasoning.mode {
@@ -229,6 +233,10 @@ impl Facts<'_> {
         self.set(&["stream"], "stream", request.stream.enabled.then_some(true));
         self.sampling(request);
         self.extra(&request.extra);
+        // A field that says again who asks: that is a fact already.
+        let again =
+            request.end_user.as_ref().map(|it| format!("safety_identifier: {}", Value::from(it.as_str())));
+        self.list.retain(|it| it.kind != "field" || Some(&it.value) != again.as_ref());
     }
 
     fn sampling(&mut self, request: &ChatRequest) {

@@ -170,17 +170,23 @@ fn check_chat_choice(state: &mut ChatChoice, choice: &Value) -> Result<(), Strin
         let index = usize::try_from(call["index"].as_u64().ok_or("a call without index")?).unwrap();
         ensure(index <= state.calls.len(), "indices of calls have a gap")?;
         let first = index == state.calls.len();
-        let function = &call["function"];
+        let custom = call.get("custom").is_some();
+        let (kind, text) = if custom { ("custom", "input") } else { ("function", "arguments") };
+        let function = &call[kind];
         let named = call["id"].as_str().is_some_and(|it| !it.is_empty())
-            && call["type"] == "function"
+            && call["type"] == kind
             && function["name"].as_str().is_some_and(|it| !it.is_empty());
         let unnamed = call.get("id").is_none() && function.get("name").is_none();
         ensure(if first { named } else { unnamed }, "a call's id and name are not in its first piece alone")?;
-        let arguments = function["arguments"].as_str().ok_or("a call's piece without arguments")?;
+        let arguments = function[text].as_str().ok_or("a call's piece without arguments")?;
         if first {
             state.calls.push(String::new());
         }
-        state.calls[index].push_str(arguments);
+        // A custom tool's input is no JSON: it is kept as if it were.
+        state.calls[index].push_str(if custom { "" } else { arguments });
+        if custom && first {
+            state.calls[index].push_str("{}");
+        }
     }
     if let Some(reason) = choice["finish_reason"].as_str() {
         ensure(

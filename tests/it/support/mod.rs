@@ -7,5 +7,6 @@ pub(crate) mod generate;
 pub(crate) mod grammar;
 pub(crate) mod http;
 pub(crate) mod scripted;
+pub(crate) mod socket;
 pub(crate) mod trip;
 pub(crate) mod upstream;

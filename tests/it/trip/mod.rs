@@ -3,6 +3,7 @@
 mod admission;
 mod around;
 mod compression;
+mod conversations;
 mod counting;
 mod credentials;
 mod embeddings;
@@ -20,6 +21,7 @@ mod state;
 mod streams;
 mod translated;
 mod verbatim;
+mod websocket;
 mod wire;
 
 /// A short question in Chat to `model`.

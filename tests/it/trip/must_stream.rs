@@ -93,7 +93,7 @@ async fn whatever_goes_wrong_before_the_end_is_another_credentials_chance() {
         ("after-events: 6, kind: error, error: { status: 500, message: 'it broke' }", Ending::Failed),
     ] {
         let scenario = format!(
-            "rules: [{{ name: bad, when: {{ credential: '*1111' }}, fault: {{ {fault} }}, reply: {{ answer: {{ text: 'one two three four five six seven eight nine ten' }} }} }}]"
+            "rules: [{{ name: bad, when: {{ credential: '*1111' }}, fault: {{ {fault} }}, reply: {{ answer: {{ text: 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen' }} }} }}]"
         );
         let gateway = TestGateway::start(&streaming(TWO_CREDENTIALS, "always"), &scenario).await;
         let mut reply = gateway.chat(chat("gpt-sim")).await;

@@ -107,24 +107,97 @@ async fn a_gemini_upstream_lists_the_models_that_answer_page_by_page() {
         };
         (200, page)
     });
-    let gateway = TestGateway::start(&config(&upstream, "gemini", "", ""), "").await;
-    gateway
-        .eventually("the models are listed", async || {
-            let list = gateway.get("/v1/models").await.json().await;
-            let names: Vec<String> = list["data"]
-                .as_array()?
-                .iter()
-                .filter_map(|it| Some(it["id"].as_str()?.to_owned()))
-                .collect();
-            let has = |name: &str| names.iter().any(|it| it == name);
-            (has("gem-1") && has("gem-2") && !has("embed-1")).then_some(())
-        })
-        .await;
+    let mut gateway = TestGateway::start(&config(&upstream, "gemini", "", ""), "").await;
+    gateway.gateway.discovers().await;
+    gateway.gateway.recompile().await.unwrap();
+    let list = gateway.get("/v1/models").await.json().await;
+    let names: Vec<&str> =
+        list["data"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert!(names.contains(&"gem-1") && names.contains(&"gem-2"), "{list}");
+    assert!(!names.iter().any(|it| it.contains("embed-1")), "{list}");
     let seen = upstream.seen();
     assert!(
         seen.iter().all(|it| it.path == "/v1beta/models" && it.query.starts_with("pageSize=1000")),
         "{seen:?}"
     );
     assert!(seen.iter().all(|it| it.header("x-goog-api-key") == Some("sk-upstream-odd-1111")));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_google_account_is_a_token_to_the_upstream_and_nothing_else() {
+    let upstream = Upstream::start(|seen| match seen.path.as_str() {
+        "/token" => (200, json!({"access_token": "ya29.fresh", "expires_in": 3600, "token_type": "Bearer"})),
+        _ if seen.header("authorization") != Some("Bearer ya29.fresh") => {
+            (401, json!({"error": {"code": 401}}))
+        }
+        _ => (
+            200,
+            json!({
+                "candidates": [{
+                    "content": {"role": "model", "parts": [{"text": "Yes."}]}, "finishReason": "STOP", "index": 0,
+                }],
+                "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
+                "modelVersion": "gem-1", "responseId": "r1",
+            }),
+        ),
+    });
+    let account =
+        std::fs::read_to_string(crate::support::fixtures::root().join("google/service-account.json"));
+    let mut account: Value = serde_json::from_str(&account.unwrap()).unwrap();
+    account["token_uri"] = format!("http://{}/token", upstream.address).into();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), account.to_string()).unwrap();
+    let more = "    project: my-project\n    location: europe-west4\n    models: [{ name: gem-1 }]";
+    let config = config(&upstream, "vertex", "", more)
+        .replace("sk-upstream-odd-1111", &format!("file:{}", file.path().display()));
+    let gateway = TestGateway::start(&config, "").await;
+    let body = json!({"contents": [
+        {"role": "user", "parts": [{"text": "Is it?"}]},
+        {"role": "model", "parts": [{"functionCall": {"id": "c1", "name": "f", "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"id": "c1", "name": "f", "response": {}}}]},
+    ]});
+    for _ in 0..2 {
+        let mut reply = gateway.post("/v1beta/models/gem-1:generateContent", body.to_string()).await;
+        let answer = reply.json().await;
+        assert_eq!(reply.status, 200, "{answer}");
+        assert_eq!(answer["candidates"][0]["content"]["parts"][0]["text"], "Yes.", "{answer}");
+    }
+    let seen = upstream.seen();
+    let paths: Vec<&str> = seen.iter().map(|it| it.path.as_str()).collect();
+    let model =
+        "/v1/projects/my-project/locations/europe-west4/publishers/google/models/gem-1:generateContent";
+    assert_eq!(paths, ["/token", model, model], "one token serves many");
+    let sent: Value = serde_json::from_slice(&seen[1].body).unwrap();
+    assert_eq!(sent["contents"][1]["parts"][0]["functionCall"], json!({"name": "f", "args": {}}));
+    let rows = gateway.attempts().await;
+    assert!(rows.iter().all(|it| it.usage.total_output() == 2 && it.usage.total_input() == 3), "{rows:#?}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn ec_084_an_account_google_refuses_is_no_fault_of_the_clients() {
+    let upstream =
+        Upstream::start(|_| (400, json!({"error": "invalid_grant", "error_description": "who@example.com"})));
+    let account = json!({
+        "type": "authorized_user", "client_id": "id", "client_secret": "hush-hush-hush", "refresh_token": "1//again-again",
+        "token_uri": format!("http://{}/token", upstream.address),
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), account.to_string()).unwrap();
+    let config = config(&upstream, "vertex", "", "    project: p\n    models: [{ name: gem-1 }]")
+        .replace("sk-upstream-odd-1111", &format!("file:{}", file.path().display()));
+    let gateway = TestGateway::start(&config, "").await;
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "Is it?"}]}]});
+    let mut reply = gateway.post("/v1beta/models/gem-1:generateContent", body.to_string()).await;
+    let told = reply.text().await;
+    assert_eq!(reply.status, 502, "{told}");
+    assert!(told.contains("refused the gateway's credential"), "{told}");
+    for secret in ["hush", "again", "who@", "invalid_grant"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    assert_eq!(upstream.seen().len(), 1, "nothing is sent without a token");
+    assert!(matches!(gateway.state("one"), dragoman::credential::QuotaState::Cooling { .. }));
+    assert!(gateway.attempts().await.is_empty(), "nothing was tried");
     gateway.stop().await;
 }

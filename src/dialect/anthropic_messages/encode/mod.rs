@@ -21,6 +21,7 @@ use crate::{
             ChatRequest,
             names::{NameMap, NameRule},
         },
+        foreign,
     },
 };
 
@@ -40,6 +41,7 @@ pub(super) fn request(
     model: &UpstreamModel,
     abilities: &Abilities,
 ) -> Result<Encoded, EncodeError> {
+    foreign::refuse_stateful(request)?;
     let names = NameMap::of(request, NameRule::plain(abilities.max_tool_name));
     let mut writer = Writer { request, abilities, names, losses: Vec::new() };
     let (body, recall) = writer.body(model)?;

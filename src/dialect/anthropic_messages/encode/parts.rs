@@ -11,6 +11,7 @@ use crate::dialect::{
         ToolResult, media,
         names::{clean_id, is_plain},
     },
+    foreign,
 };
 
 /// The longest id of a tool call that is kept, in characters. None is documented; ids that are longer are hashed.
@@ -47,11 +48,16 @@ impl Writer<'_> {
                     return Ok(Some(raw.clone()));
                 }
                 let reason = format!("only {} knows this part", dialect.name());
-                self.drop(at, Severity::Semantic, reason);
+                self.drop(at, foreign::severity(*dialect, raw), reason);
                 None
             }
         };
-        let Some(mut written) = written else { return Ok(None) };
+        let Some(mut written) = written else {
+            if part.extra.get().is_some_and(|it| it.dialect != ID) {
+                part.extra.lose(&mut self.losses);
+            }
+            return Ok(None);
+        };
         if let Some(mark) = &part.cache {
             written.insert("cache_control".to_owned(), cache::mark(mark));
         }
@@ -122,14 +128,20 @@ impl Writer<'_> {
     fn result(&mut self, result: &ToolResult, at: &str) -> Result<Block, EncodeError> {
         let id = clean_id(&result.call_id, is_plain, LONGEST_ID);
         let mut written = block(json!({"type": "tool_result", "tool_use_id": id}));
+        let unwrapped = foreign::stringified(&result.content);
         let content = match result.content.as_slice() {
             [] => (!result.plain).then(|| json!([])),
-            [only] if result.plain && only.cache.is_none() && only.as_text().is_some() => {
+            [only]
+                if result.plain
+                    && unwrapped.is_none()
+                    && only.cache.is_none()
+                    && only.as_text().is_some() =>
+            {
                 only.as_text().map(|it| json!(it))
             }
             parts => {
                 let mut blocks = Vec::new();
-                for (index, part) in parts.iter().enumerate() {
+                for (index, part) in unwrapped.as_deref().unwrap_or(parts).iter().enumerate() {
                     blocks.extend(self.part(part, &format!("{at}/content/{index}"))?);
                 }
                 Some(Value::Array(blocks))
@@ -181,8 +193,10 @@ impl Writer<'_> {
             // Anthropic's ids begin so; OpenAI's begin with `file-`.
             MediaSource::FileId(id) if id.starts_with("file_") => json!({"type": "file", "file_id": id}),
             MediaSource::FileId(_) => {
+                // Chat nests the id, Responses does not.
+                let key = if at.starts_with("/input/") { "file_id" } else { "file/file_id" };
                 return Err(refuse(
-                    &format!("{at}/file/file_id"),
+                    &format!("{at}/{key}"),
                     "`file_id` names a file this model's provider does not have: send the file itself",
                 ));
             }

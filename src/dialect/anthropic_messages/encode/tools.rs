@@ -8,6 +8,7 @@ use crate::{
     dialect::{
         Loss, Severity,
         canonical::{Tool, ToolChoice, ToolKind},
+        foreign,
     },
 };
 
@@ -37,8 +38,12 @@ impl Writer<'_> {
                 Some(self.function(tool, with_format(tool, format.as_ref()), Some(&input), &at))
             }
             ToolKind::Builtin { dialect, raw, .. } if *dialect == ID => Some(raw.clone()),
-            ToolKind::Builtin { dialect, .. } => {
-                self.drop(at, Severity::Semantic, format!("only {} has this tool", dialect.name()));
+            ToolKind::Builtin { dialect, raw, .. } => {
+                self.drop(
+                    at,
+                    foreign::severity(*dialect, raw),
+                    format!("only {} has this tool", dialect.name()),
+                );
                 None
             }
         }
@@ -127,6 +132,11 @@ impl Writer<'_> {
             ToolChoice::Auto => kind("auto"),
             ToolChoice::None => kind("none"),
             ToolChoice::Required => kind("any"),
+            ToolChoice::Named(name) if !tools.iter().any(|it| it["name"] == self.names.wire(name)) => {
+                let reason = format!("the tool `{name}` could not be told to the upstream");
+                self.drop("/tool_choice", Severity::Semantic, reason);
+                return None;
+            }
             ToolChoice::Named(name) => {
                 let mut choice = kind("tool");
                 choice.insert("name".to_owned(), json!(self.names.wire(name)));

@@ -320,6 +320,11 @@ fn may_follow(talk: &Talk) -> bool {
 
 /// Where a part of a turn stands in the client's request.
 fn place(turn: &Turn, index: usize) -> String {
+    // What the assistant did is one turn and stands in many items of Responses.
+    if turn.at.starts_with("/input/") && turn.role == Role::Assistant {
+        let item = turn.parts.get(index).and_then(|it| it.extra.get());
+        return item.map_or_else(|| turn.at.clone(), |it| it.at.clone());
+    }
     let content = match turn.at.as_str() {
         "/system" => "",
         // Gemini's contents have parts.

@@ -59,7 +59,7 @@ mod tests {
     fn a_response_is_read_by_its_keys() {
         for (response, text, failed) in [
             (json!({"output": "a"}), "a", false),
-            (json!({"result": [1, 2.50]}), "[1,2.50]", false),
+            (json!({"result": [1, 2.5]}), "[1,2.5]", false),
             (json!({"error": "no"}), "no", true),
             (json!({"a": 1}), "{\"a\":1}", false),
             (json!({}), "{}", false),

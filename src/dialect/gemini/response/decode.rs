@@ -134,11 +134,10 @@ impl Answer {
             None => {}
             Some(Piece::Call(call)) => self.parts.extend(self.calls.take(call)),
             Some(Piece::Whole(part)) => self.parts.push(part),
-            Some(Piece::Text { text, thought, signature, .. }) if text.is_empty() => {
-                if let Some(signature) = signature {
-                    self.sign(signature, thought);
-                }
+            Some(Piece::Text { text, thought, signature: Some(signature), .. }) if text.is_empty() => {
+                self.sign(signature, thought);
             }
+            Some(Piece::Text { text, .. }) if text.is_empty() => {}
             Some(Piece::Text { text, thought: true, signature, extra }) => {
                 let kind = PartKind::Reasoning { text, state: signature.map(state) };
                 self.parts.push(Part { extra, ..Part::new(kind) });

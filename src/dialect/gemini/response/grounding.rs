@@ -183,7 +183,8 @@ pub(in crate::dialect::gemini) fn steps(grounding: Map<String, Value>, told: boo
 }
 
 fn part(fields: Map<String, Value>, step: Option<ServerStep>) -> Part {
-    Part::new(PartKind::ServerTool { dialect: ID, raw: json!({ "groundingMetadata": fields }), step })
+    let raw = Map::from_iter([("groundingMetadata".to_owned(), Value::Object(fields))]);
+    Part::new(PartKind::ServerTool { dialect: ID, raw: Value::Object(raw), step })
 }
 
 #[cfg(test)]

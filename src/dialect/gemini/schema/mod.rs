@@ -77,6 +77,7 @@ fn object_root(root: &mut Map<String, Value>) -> Option<Note> {
         if variants.iter().all(|it| it.get("type") == Some(&json!("OBJECT"))) {
             let merged = unions::together(variants);
             root.shift_remove("anyOf");
+            root.shift_remove("nullable");
             root.extend(merged);
             return Some(Note { what: "a union at the root became one object".to_owned(), matters: true });
         }
@@ -93,3 +94,6 @@ fn object_root(root: &mut Map<String, Value>) -> Option<Note> {
         matters: true,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,11 @@ impl Walk<'_> {
         let mut types = unions::types(&mut flat, &mut null, &mut self.notes);
         let named = unions::values(&mut flat, &mut types, &mut null, &mut self.notes);
         let mut variants = unions::any_of(&mut flat, &mut null, &mut self.notes);
-        if variants.len() == 1 && types.len() < 2 {
+        if variants.len() == 1 {
+            if types.len() > 1 {
+                self.note("variants beside a type replace it", false);
+                types.clear();
+            }
             let only = variants.remove(0);
             return self.only(flat, &types, only, null, depth, &trail);
         }

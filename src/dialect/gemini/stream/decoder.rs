@@ -231,11 +231,10 @@ impl Said<'_> {
         };
         match piece {
             None => {}
-            Some(Piece::Text { text, thought, signature, .. }) if text.is_empty() => {
-                if let Some(signature) = signature {
-                    self.sign(signature, thought);
-                }
+            Some(Piece::Text { text, thought, signature: Some(signature), .. }) if text.is_empty() => {
+                self.sign(signature, thought);
             }
+            Some(Piece::Text { text, .. }) if text.is_empty() => {}
             Some(Piece::Text { text, thought, signature, .. }) => {
                 self.say(text, thought);
                 if let Some(signature) = signature {

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::Abilities,
     dialect::{
-        Loss, Severity,
+        DialectId, Loss, Severity,
         canonical::{Media, MediaKind, MediaSource, Part, PartKind},
+        foreign,
         openai_chat::{CHAT, extra},
     },
 };
@@ -32,7 +33,7 @@ impl Writer<'_> {
             PartKind::Refusal { text } => vec![object([("type", "refusal"), ("refusal", text)])],
             PartKind::Media(media) => self.media(media),
             PartKind::Opaque { dialect: CHAT, raw } => return vec![raw.clone()],
-            PartKind::Opaque { dialect, raw } => self.opaque(dialect.name(), raw),
+            PartKind::Opaque { dialect, raw } => self.opaque(*dialect, raw),
             PartKind::ServerTool { dialect, .. } => {
                 self.lose(Severity::Semantic, &format!("a tool that {} ran cannot be told", dialect.name()));
                 Vec::new()
@@ -51,11 +52,12 @@ impl Writer<'_> {
     }
 
     /// Blocks of other dialects that hold text (search results) keep it.
-    fn opaque(&mut self, dialect: &str, raw: &Value) -> Vec<Value> {
+    fn opaque(&mut self, dialect: DialectId, raw: &Value) -> Vec<Value> {
         let kind = raw.get("type").and_then(Value::as_str).unwrap_or("a part without type");
         let text = texts(raw);
         if text.is_empty() {
-            self.lose(Severity::Semantic, &format!("`{kind}` is known to {dialect} alone"));
+            let reason = format!("`{kind}` is known to {} alone", dialect.name());
+            self.lose(foreign::severity(dialect, raw), &reason);
             return Vec::new();
         }
         self.losses.push(Loss::approximated(
@@ -80,9 +82,10 @@ impl Writer<'_> {
         }
         match (media.kind, &media.source) {
             (MediaKind::Image, MediaSource::Inline(data)) => {
-                image(media, data_url(media.media_type.as_deref().unwrap_or("image/png"), data))
+                let url = data_url(media.media_type.as_deref().unwrap_or("image/png"), data);
+                image(url, self.detail(media))
             }
-            (MediaKind::Image, MediaSource::Url(url)) => image(media, url.clone()),
+            (MediaKind::Image, MediaSource::Url(url)) => image(url.clone(), self.detail(media)),
             (MediaKind::Document, MediaSource::Inline(data)) => vec![file(media, data)],
             (MediaKind::Document, MediaSource::FileId(id)) if !is_anthropics(id) => {
                 let mut inner = Map::new();
@@ -118,6 +121,20 @@ impl Writer<'_> {
         }
     }
 
+    /// How closely an image is to be looked at, in the words all of Chat's servers know.
+    fn detail<'m>(&mut self, media: &'m Media) -> Option<&'m str> {
+        let asked = media.detail.as_deref()?;
+        if matches!(asked, "auto" | "low" | "high") {
+            return Some(asked);
+        }
+        self.losses.push(Loss::approximated(
+            self.at,
+            Severity::Cosmetic,
+            format!("detail `{asked}` was told as `high`"),
+        ));
+        Some("high")
+    }
+
     fn lose(&mut self, severity: Severity, reason: &str) {
         self.losses.push(Loss::dropped(self.at, severity, reason));
     }
@@ -132,11 +149,11 @@ fn object<const N: usize>(fields: [(&str, &str); N]) -> Value {
     Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect())
 }
 
-fn image(media: &Media, url: String) -> Vec<Value> {
+fn image(url: String, detail: Option<&str>) -> Vec<Value> {
     let mut inner = Map::new();
     inner.insert("url".to_owned(), url.into());
-    if let Some(detail) = &media.detail {
-        inner.insert("detail".to_owned(), detail.as_str().into());
+    if let Some(detail) = detail {
+        inner.insert("detail".to_owned(), detail.into());
     }
     vec![json!({ "type": "image_url", "image_url": inner })]
 }

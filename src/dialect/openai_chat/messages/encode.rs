@@ -11,6 +11,7 @@ use crate::{
             Turn,
             names::{NameMap, clean_id},
         },
+        foreign,
         openai_chat::{
             content::encode::{Writer, text_part},
             extra,
@@ -20,10 +21,6 @@ use crate::{
 
 /// The longest id of a call OpenAI takes, in characters.
 const LONGEST_ID: usize = 40;
-
-/// The first words of a text Claude Code puts before its system prompt: it changes with every request and means nothing
-/// to another provider, but breaks its prompt cache.
-const BILLING: &str = "x-anthropic-billing-header:";
 
 /// What messages are written by.
 pub(in crate::dialect::openai_chat) struct Context<'a> {
@@ -94,7 +91,7 @@ impl Messages<'_> {
 
     fn spoken(&mut self, role: &str, turn: &Turn) {
         let (billing, parts): (Vec<_>, Vec<_>) =
-            turn.parts.iter().enumerate().partition(|it| is_billing(it.1));
+            turn.parts.iter().enumerate().partition(|it| foreign::is_billing(it.1));
         for (index, _) in billing {
             let reason = "the billing header means nothing to this upstream";
             let at = if turn.at == "/system" { format!("/system/{index}") } else { turn.at.clone() };
@@ -181,7 +178,8 @@ impl Messages<'_> {
     fn result(&mut self, turn: &Turn, part: &Part, result: &ToolResult) {
         let id = clean_id(&result.call_id, |it| it.is_ascii_graphic(), LONGEST_ID);
         let mut values = Vec::new();
-        for part in &result.content {
+        let unwrapped = foreign::stringified(&result.content);
+        for part in unwrapped.as_deref().unwrap_or(&result.content) {
             values.extend(self.writer(&turn.at).part(part));
         }
         let media = self.context.abilities.tool_result_media;
@@ -247,7 +245,10 @@ impl Messages<'_> {
         for part in &turn.parts {
             match &part.kind {
                 PartKind::ToolCall(call) => calls.push(self.call(call, &part.extra)),
-                PartKind::Refusal { text } => refusal.push_str(text),
+                PartKind::Refusal { text } => {
+                    refusal.push_str(text);
+                    part.extra.lose(self.losses);
+                }
                 PartKind::Reasoning { .. } => thought.push(part),
                 _ => said.push(part),
             }
@@ -342,10 +343,6 @@ impl Messages<'_> {
 
 fn message(role: &str) -> Map<String, Value> {
     Map::from_iter([("role".to_owned(), role.into())])
-}
-
-fn is_billing(part: &Part) -> bool {
-    part.as_text().is_some_and(|it| it.starts_with(BILLING))
 }
 
 fn is_text(value: &Value) -> bool {

@@ -14,6 +14,7 @@ use crate::{
             names::{NameMap, NameRule, clean_user},
             pairing,
         },
+        foreign,
         openai_chat::{CHAT, extra, format, messages, tools},
     },
 };
@@ -26,6 +27,7 @@ pub(in crate::dialect::openai_chat) fn encode(
     model: &UpstreamModel,
     abilities: &Abilities,
 ) -> Result<Encoded, EncodeError> {
+    foreign::refuse_stateful(request)?;
     let names = NameMap::of(request, NameRule::plain(abilities.max_tool_name));
     let mut recall = Recall { names: names.recall(), ..Recall::default() };
     let (conversation, mut losses) = pairing::repair(&request.conversation);
@@ -164,7 +166,9 @@ fn bookkeeping(request: &ChatRequest, body: &mut Map<String, Value>, losses: &mu
         let told = if tier == "standard_only" { "default" } else { tier };
         body.insert("service_tier".to_owned(), told.into());
     }
-    if let Some(store) = request.store {
+    // Responses keeps answers unless it is told not to; Chat does not, and its clones do not know the word.
+    let of_responses = request.conversation.turns.iter().any(|it| it.at.starts_with("/in"));
+    if let Some(store) = request.store.filter(|it| *it || !of_responses) {
         body.insert("store".to_owned(), store.into());
     }
     if let Some(key) = &request.prompt_cache_key {

@@ -17,7 +17,7 @@ pub(in crate::dialect::openai_chat) fn decode(
     let Value::Object(mut fields) = json::parse(body)? else {
         return Err(DecodeError::new("", "the answer is not an object"));
     };
-    if let Some(told) = error::told(&fields) {
+    if let Some(told) = error::told(&fields, "choices") {
         return Err(DecodeError::new("/error", told.message));
     }
     fields.remove("object");

@@ -86,7 +86,9 @@ impl Decoder {
     fn chunk(&mut self, chunk: Chunk<'_>, data: &[u8], events: &mut Vec<ChatEvent>) {
         if chunk.error.is_some() || chunk.choices.is_none() {
             let error = serde_json::from_slice::<Value>(data).ok();
-            if let Some(error) = error.as_ref().and_then(Value::as_object).and_then(error::told) {
+            if let Some(error) =
+                error.as_ref().and_then(Value::as_object).and_then(|it| error::told(it, "choices"))
+            {
                 return self.fail(error, events);
             }
         }

@@ -7,6 +7,7 @@ use crate::{
     dialect::{
         DialectId, Loss, Recall, Severity,
         canonical::{Builtin, ChatRequest, ReasoningMode, Tool, ToolChoice, ToolKind, names::NameMap},
+        foreign,
         openai_chat::{CHAT, extra, format::JSON_TOOL},
     },
 };
@@ -30,6 +31,9 @@ pub(in crate::dialect::openai_chat) fn write(
         }
     }
     if tools.is_empty() {
+        if !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None)) {
+            writer.lose("there are no tools to choose from");
+        }
         return;
     }
     body.insert("tools".to_owned(), Value::Array(tools));
@@ -98,7 +102,7 @@ impl Writer<'_> {
         let Some(Builtin::ClientRun { description, schema }) = family else {
             self.losses.push(Loss::dropped(
                 at,
-                Severity::Semantic,
+                foreign::severity(dialect, raw),
                 format!("`{kind}` is a tool that only {} runs", dialect.name()),
             ));
             return None;
@@ -214,9 +218,21 @@ fn custom(name: &str, tool: &Tool, format: Option<&Value>) -> Map<String, Value>
         custom.insert("description".to_owned(), description.as_str().into());
     }
     if let Some(format) = format {
-        custom.insert("format".to_owned(), format.clone());
+        custom.insert("format".to_owned(), nested(format));
     }
     tagged("custom", custom)
+}
+
+/// A format as Chat nests it; Responses does not.
+fn nested(format: &Value) -> Value {
+    match format.as_object() {
+        Some(flat) if flat.contains_key("definition") => {
+            let mut grammar = flat.clone();
+            grammar.shift_remove("type");
+            json!({ "type": "grammar", "grammar": grammar })
+        }
+        _ => format.clone(),
+    }
 }
 
 /// A tool of free text as a function with one string; its grammar goes into the description.

@@ -110,7 +110,7 @@ fn conversation(fields: &mut Fields) -> Result<Conversation, DecodeError> {
     Ok(Conversation { turns })
 }
 
-/// The system prompt: a content whose role says nothing, or a plain text.
+/// The system prompt: a content whose role says nothing (it is noted, and goes back to Gemini as it was), or a plain text.
 fn system_turn(value: Value) -> Result<Turn, DecodeError> {
     let at = "/systemInstruction".to_owned();
     if let Value::String(text) = value {
@@ -118,9 +118,10 @@ fn system_turn(value: Value) -> Result<Turn, DecodeError> {
         return Ok(Turn { role: Role::System, parts, plain: true, name: None, at, extra: Extra::default() });
     }
     let mut fields = proto::open(value, &at)?;
-    fields.string("role")?;
+    let role = fields.string("role")?.map(|it| noted("role", json!(it)));
     let parts = parts::parts(&mut fields)?;
-    Ok(Turn { role: Role::System, parts, plain: false, name: None, at, extra: fields.rest(ID) })
+    let extra = extended(&fields.rest(ID), &at, role);
+    Ok(Turn { role: Role::System, parts, plain: false, name: None, at, extra })
 }
 
 fn turn(value: Value, at: String) -> Result<Turn, DecodeError> {
@@ -153,3 +154,6 @@ fn extended(extra: &Extra, at: &str, more: impl IntoIterator<Item = (String, Val
 fn yes(key: &str) -> (String, Value) {
     noted(key, json!(true))
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,3 +165,6 @@ impl Writer<'_> {
 fn refuse(at: &str, message: impl Into<String>) -> EncodeError {
     EncodeError { at: at.to_owned(), message: message.into() }
 }
+
+#[cfg(test)]
+mod tests;

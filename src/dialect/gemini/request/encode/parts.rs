@@ -35,8 +35,16 @@ impl Writer<'_> {
             PartKind::ToolResult(result) => return self.result(part, result, at),
             PartKind::Media(media) => self.media(media, is_noted(&part.extra, "named"), at)?,
             PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw } => {
+                if *dialect == ID && raw.get("groundingMetadata").is_some() {
+                    self.drop(at, Severity::Cosmetic, "the sources of an answer are no part of a history");
+                    return Ok(Written::Parts(Vec::new()));
+                }
                 if *dialect == ID {
-                    return Ok(Written::Parts(vec![raw.clone()]));
+                    let mut raw = raw.clone();
+                    if let (Value::Object(fields), Some(state)) = (&mut raw, part.state.as_ref()) {
+                        self.state(Some(state), fields, at);
+                    }
+                    return Ok(Written::Parts(vec![raw]));
                 }
                 let reason = format!("only {} knows this part", dialect.name());
                 self.drop(at, Severity::Semantic, reason);

@@ -108,6 +108,9 @@ impl Writer<'_> {
     }
 
     fn system(&mut self, turn: &Turn, talk: &mut Talk) -> Result<(), EncodeError> {
+        if let Some(role) = super::super::decode::note(&turn.extra, "role") {
+            talk.system_extra.insert("role".to_owned(), role.clone());
+        }
         talk.system_extra.extend(self.extra_of(turn));
         for (index, part) in turn.parts.iter().enumerate() {
             let at = place(turn, index);

@@ -1,18 +1,18 @@
-//! Errors: ours in OpenAI's shape, and upstreams' in whatever shape they come.
+//! Errors of both of OpenAI's dialects: ours in OpenAI's shape, and upstreams' in whatever shape they come.
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::CHAT;
 use crate::{
-    dialect::{WireError, gemini, upstream_words},
+    dialect::{DialectId, WireError, gemini, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
 
-/// Writes an error. One of an upstream that speaks Chat is passed on as it came, unless it is about our own credential.
-pub(super) fn encode(error: &GatewayError) -> (StatusCode, Bytes) {
-    if let Some(original) = error.original.as_ref().filter(|it| it.dialect == CHAT.name())
+/// Writes an error. One of an upstream that speaks the client's dialect is passed on as it came, unless it is about our
+/// own credential.
+pub(super) fn encode(error: &GatewayError, dialect: DialectId) -> (StatusCode, Bytes) {
+    if let Some(original) = error.original.as_ref().filter(|it| it.dialect == dialect.name())
         && error.kind != ErrorKind::UpstreamRefused
         && let Ok(status) = StatusCode::from_u16(original.status)
     {
@@ -64,7 +64,7 @@ fn words(kind: ErrorKind) -> (u16, &'static str, Option<&'static str>) {
         ErrorKind::QuotaExhausted => (429, "insufficient_quota", Some("insufficient_quota")),
         ErrorKind::UpstreamRefused => (502, SERVER, Some("upstream_refused")),
         ErrorKind::UpstreamFailed => (502, SERVER, Some("upstream_failed")),
-        ErrorKind::Overloaded => (503, SERVER, Some("overloaded")),
+        ErrorKind::Overloaded => (503, SERVER, Some("server_is_overloaded")),
         ErrorKind::Timeout => (504, SERVER, Some("timeout")),
         ErrorKind::Truncated => (502, SERVER, Some("truncated")),
         ErrorKind::Unavailable => (503, SERVER, Some("unavailable")),
@@ -114,8 +114,23 @@ pub(super) fn decode(status: StatusCode, body: &[u8]) -> WireError {
     })
 }
 
-/// The error an answer of status 200 holds, if it holds one.
-pub(in crate::dialect) fn told(fields: &Map<String, Value>) -> Option<WireError> {
+/// Reads an error that came in a stream: only its words say what it is.
+pub(super) fn from_stream(error: &Value) -> WireError {
+    read(200, error).unwrap_or_else(without_words)
+}
+
+fn without_words() -> WireError {
+    WireError {
+        kind: ErrorKind::UpstreamFailed,
+        message: "the upstream told of an error without words".to_owned(),
+        error_type: None,
+        code: None,
+        param: None,
+    }
+}
+
+/// The error an answer of status 200 holds, if it holds one; `answer` is the field that an answer has.
+pub(super) fn told(fields: &Map<String, Value>, answer: &str) -> Option<WireError> {
     let error = match fields.get("error") {
         Some(Value::Null | Value::Bool(false)) | None => None,
         Some(Value::String(text)) if text.is_empty() => None,
@@ -124,19 +139,13 @@ pub(in crate::dialect) fn told(fields: &Map<String, Value>) -> Option<WireError>
     };
     if let Some(error) = error {
         let whole = json!({ "error": error });
-        return Some(read(200, &whole).unwrap_or_else(|| WireError {
-            kind: ErrorKind::UpstreamFailed,
-            message: "the upstream told of an error without words".to_owned(),
-            error_type: None,
-            code: None,
-            param: None,
-        }));
+        return Some(from_stream(&whole));
     }
-    // vLLM and SGLang tell so, and gateways that fail early: no choices, but a message.
-    let choices = fields.get("choices").is_some_and(|it| !it.is_null());
+    // vLLM and SGLang tell so, and gateways that fail early: no answer, but a message.
+    let answered = fields.get(answer).is_some_and(|it| !it.is_null());
     let is_error = fields.get("object").and_then(Value::as_str) == Some("error")
         || ["message", "detail"].iter().any(|it| fields.get(*it).is_some_and(|it| !it.is_null()));
-    (!choices && is_error && fields.get("usage").is_none())
+    (!answered && is_error && fields.get("usage").is_none())
         .then(|| read(200, &Value::Object(fields.clone())))
         .flatten()
 }
@@ -209,7 +218,14 @@ fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &
     {
         return ErrorKind::ContextTooLong;
     }
-    if said("insufficient_quota") || said("billing_error") || said("billing_not_active") {
+    const NO_QUOTA: [&str; 5] = [
+        "insufficient_quota",
+        "billing_error",
+        "billing_not_active",
+        "usage_limit_reached",
+        "usage_not_included",
+    ];
+    if NO_QUOTA.into_iter().any(said) {
         return ErrorKind::QuotaExhausted;
     }
     if said("model_not_found") && matches!(status, 0..=299 | 400 | 404) {
@@ -243,10 +259,18 @@ fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &
 /// In a stream there is no status: the `code` must do, or the `type`.
 fn kind_of_word(word: &str) -> Option<ErrorKind> {
     Some(match word {
-        "invalid_request_error" | "BadRequestError" => ErrorKind::BadRequest,
+        "invalid_request_error" | "invalid_request" | "invalid_prompt" | "BadRequestError" => {
+            ErrorKind::BadRequest
+        }
+        // `cyber_policy`, `bio_policy`, `misalignment_policy_violation`, `invalid_image_url`: the request is at fault.
+        it if it.ends_with("_policy") || it.contains("policy_violation") || it.contains("_image") => {
+            ErrorKind::BadRequest
+        }
         "authentication_error" | "permission_error" | "invalid_api_key" => ErrorKind::UpstreamRefused,
-        "rate_limit_error" | "rate_limit_exceeded" | "requests" | "tokens" => ErrorKind::RateLimited,
-        "overloaded_error" | "overloaded" | "server_is_overloaded" => ErrorKind::Overloaded,
+        "rate_limit_error" | "rate_limit_exceeded" | "too_many_requests" | "requests" | "tokens" => {
+            ErrorKind::RateLimited
+        }
+        "overloaded_error" | "overloaded" | "server_is_overloaded" | "slow_down" => ErrorKind::Overloaded,
         "timeout" | "timeout_error" => ErrorKind::Timeout,
         _ => return None,
     })

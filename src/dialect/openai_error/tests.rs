@@ -4,7 +4,7 @@ use super::*;
 use crate::kernel::error::OriginalError;
 
 fn body_of(error: &GatewayError) -> (u16, Value) {
-    let (status, body) = encode(error);
+    let (status, body) = encode(error, DialectId::OpenaiChat);
     (status.as_u16(), serde_json::from_slice(&body).unwrap())
 }
 
@@ -43,7 +43,7 @@ fn an_error_of_the_same_dialect_is_passed_on_untouched() {
     let body = Bytes::from_static(b"{\"error\": {\"message\":\"x\", \"own\": 1}}");
     let original = OriginalError { dialect: "openai-chat", status: 422, body: body.clone() };
     let error = GatewayError { original: Some(original), ..GatewayError::new(ErrorKind::BadRequest, "y") };
-    assert_eq!(encode(&error), (StatusCode::UNPROCESSABLE_ENTITY, body));
+    assert_eq!(encode(&error, DialectId::OpenaiChat), (StatusCode::UNPROCESSABLE_ENTITY, body));
 }
 
 #[test]
