@@ -26,10 +26,6 @@ impl Request {
         Self { method: "GET", target: target.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
-    pub(crate) fn delete(target: &str) -> Self {
-        Self { method: "DELETE", ..Self::get(target) }
-    }
-
     pub(crate) fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { method: "POST", body: body.into(), ..Self::get(target) }
             .header("content-type", "application/json")
