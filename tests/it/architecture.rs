@@ -105,6 +105,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["storage", "kernel"]),
     ("reqwest", &["upstream"]),
     ("rustls", &["upstream"]),
+    ("tokio_tungstenite", &["upstream"]),
     ("jsonwebtoken", &["upstream"]),
     ("ring", &["upstream"]),
     ("signature", &["upstream"]),
