@@ -205,31 +205,7 @@ impl Pipeline {
         if is_error(&body) {
             return Err(voyage.answered_wrong(status, headers.clone(), body));
         }
-        self.settle_whole(home, body, voyage)
-    }
-
-    /// Settles an answer that is here.
-    fn settle_whole(&self, home: Home<'_>, body: Bytes, mut voyage: Voyage<'_>) -> Result<Goods, Failed> {
-        let used = usage::of_reply(&body);
-        let answered = scan::scan(&body).ok();
-        let said = |name: &str| {
-            let scan = answered.as_ref()?;
-            scan.string(&body, name).ok().flatten().map(std::borrow::Cow::into_owned)
-        };
-        let (id, model) = (said("id"), said("model"));
-        let told = match home.way.home(body.clone(), home.wish.model.as_str()) {
-            Ok(told) => told,
-            Err(it) => return Err(voyage.unreadable(&it)),
-        };
-        voyage.meter.first_byte();
-        voyage.meter.usage(&used);
-        voyage.meter.answered(id.as_deref(), model.as_deref());
-        if used.output.is_none() && makes_text(home.wish.operation) {
-            voyage.meter.output_bytes(usage::text_bytes(&body));
-        }
-        voyage.lease.report(&Outcome::Success);
-        voyage.meter.end(Ending::Completed, None);
-        Ok(Goods::Whole(told))
+        home.settle(&body, voyage)
     }
 
     /// Opens the passage once the first bytes are here, so that a failure before them can still be another's success.
@@ -291,6 +267,32 @@ impl Pipeline {
                 return Ok((pieces, Some(body)));
             }
         }
+    }
+}
+
+impl Home<'_> {
+    /// Settles an answer that is here.
+    fn settle(&self, body: &Bytes, mut voyage: Voyage<'_>) -> Result<Goods, Failed> {
+        let used = usage::of_reply(body);
+        let answered = scan::scan(body).ok();
+        let said = |name: &str| {
+            let scan = answered.as_ref()?;
+            scan.string(body, name).ok().flatten().map(std::borrow::Cow::into_owned)
+        };
+        let (id, model) = (said("id"), said("model"));
+        let told = match self.way.home(body.clone(), self.wish.model.as_str()) {
+            Ok(told) => told,
+            Err(it) => return Err(voyage.unreadable(&it)),
+        };
+        voyage.meter.first_byte();
+        voyage.meter.usage(&used);
+        voyage.meter.answered(id.as_deref(), model.as_deref());
+        if used.output.is_none() && makes_text(self.wish.operation) {
+            voyage.meter.output_bytes(usage::text_bytes(body));
+        }
+        voyage.lease.report(&Outcome::Success);
+        voyage.meter.end(Ending::Completed, None);
+        Ok(Goods::Whole(told))
     }
 }
 

@@ -56,6 +56,13 @@ enum State {
     Done,
 }
 
+/// What came of reading on.
+enum Step {
+    NeedsMore,
+    Understood,
+    Model(Found),
+}
+
 impl Finder {
     /// `content_type` is the header's value.
     pub(super) fn new(content_type: &str) -> Result<Self, MultipartFault> {
@@ -72,74 +79,75 @@ impl Finder {
         }
         self.pending.extend_from_slice(piece);
         let mut found = None;
-        while let Some(it) = self.step()? {
-            if let Some(it) = it {
-                if self.is_found {
-                    return Err(MultipartFault::Twice);
+        loop {
+            match self.step()? {
+                Step::NeedsMore => return Ok(found),
+                Step::Understood => {}
+                Step::Model(_) if self.is_found => return Err(MultipartFault::Twice),
+                Step::Model(it) => {
+                    self.is_found = true;
+                    found = Some(it);
                 }
-                self.is_found = true;
-                found = Some(it);
             }
         }
-        Ok(found)
     }
 
-    /// Understands one thing more. `None`: more bytes are needed.
-    fn step(&mut self) -> Result<Option<Option<Found>>, MultipartFault> {
+    /// Understands one thing more.
+    fn step(&mut self) -> Result<Step, MultipartFault> {
         match self.state {
             State::Body { is_model } => self.body(is_model),
             State::Boundary => {
                 if self.pending.len() < 2 {
-                    return Ok(None);
+                    return Ok(Step::NeedsMore);
                 }
                 if self.pending.starts_with(b"--") {
                     self.state = State::Done;
                     self.pending.clear();
-                    return Ok(None);
+                    return Ok(Step::NeedsMore);
                 }
                 // Behind a boundary there may be white space.
                 match memchr::memmem::find(&self.pending, b"\r\n") {
                     // The line's end stays: a part may have no head at all.
-                    Some(at) => self.advance(at, State::Head),
+                    Some(at) => Ok(self.advance(at, State::Head)),
                     None => self.bounded(MAX_HEAD, MultipartFault::Head),
                 }
             }
             State::Head => match memchr::memmem::find(&self.pending, b"\r\n\r\n") {
                 Some(at) => {
                     let is_model = is_model(&self.pending[..at]);
-                    self.advance(at + 4, State::Body { is_model })
+                    Ok(self.advance(at + 4, State::Body { is_model }))
                 }
                 None => self.bounded(MAX_HEAD, MultipartFault::Head),
             },
-            State::Done => Ok(None),
+            State::Done => Ok(Step::NeedsMore),
         }
     }
 
-    fn body(&mut self, is_model: bool) -> Result<Option<Option<Found>>, MultipartFault> {
+    fn body(&mut self, is_model: bool) -> Result<Step, MultipartFault> {
         let Some(at) = memchr::memmem::find(&self.pending, &self.delimiter) else {
             if is_model {
                 return self.bounded(MAX_VALUE + self.delimiter.len(), MultipartFault::Value);
             }
             let understood = self.pending.len().saturating_sub(self.delimiter.len() - 1);
             self.take(understood);
-            return Ok(None);
+            return Ok(Step::NeedsMore);
         };
         let found = if is_model {
             let value = std::str::from_utf8(&self.pending[..at]).map_err(|_| MultipartFault::Value)?;
             let from = self.offset - 2;
-            Some(Found { span: from..from + at, value: value.to_owned() })
+            Step::Model(Found { span: from..from + at, value: value.to_owned() })
         } else {
-            None
+            Step::Understood
         };
         self.take(at + self.delimiter.len());
         self.state = State::Boundary;
-        Ok(Some(found))
+        Ok(found)
     }
 
-    fn advance(&mut self, by: usize, state: State) -> Result<Option<Option<Found>>, MultipartFault> {
+    fn advance(&mut self, by: usize, state: State) -> Step {
         self.take(by);
         self.state = state;
-        Ok(Some(None))
+        Step::Understood
     }
 
     fn take(&mut self, count: usize) {
@@ -147,8 +155,8 @@ impl Finder {
         self.offset += count;
     }
 
-    fn bounded(&self, limit: usize, fault: MultipartFault) -> Result<Option<Option<Found>>, MultipartFault> {
-        if self.pending.len() > limit { Err(fault) } else { Ok(None) }
+    fn bounded(&self, limit: usize, fault: MultipartFault) -> Result<Step, MultipartFault> {
+        if self.pending.len() > limit { Err(fault) } else { Ok(Step::NeedsMore) }
     }
 }
 

@@ -140,7 +140,6 @@ fn replaced(pieces: Vec<Bytes>, found: &Found, model: &str) -> Vec<Bytes> {
     out
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn fault(fault: MultipartFault) -> GatewayError {
     let error = GatewayError::new(ErrorKind::BadRequest, fault.to_string());
     match fault {
@@ -183,7 +182,7 @@ mod tests {
     async fn the_body_differs_in_the_models_name_alone() {
         for model in ["whisper-large-v3", "m", "alias"] {
             let expected = FORM.replace("alias", model);
-            for length in 1..FORM.len() + 1 {
+            for length in 1..=FORM.len() {
                 let opened = Opened::read(upload(FORM, length), 1 << 20).await.unwrap();
                 assert_eq!(opened.model(), "alias");
                 let freight = opened.into_freight(model);

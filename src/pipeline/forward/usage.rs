@@ -8,6 +8,12 @@ use crate::dialect::{
     scan::{self, ValueKind},
 };
 
+/// What Cohere's rerank says beside its results.
+#[derive(Deserialize)]
+struct Meta {
+    tokens: Option<Value>,
+}
+
 /// Reads the usage of a whole JSON reply, and nothing else of it.
 pub(super) fn of_reply(body: &[u8]) -> TokenUsage {
     let Ok(scan) = scan::scan(body) else { return TokenUsage::default() };
@@ -16,11 +22,6 @@ pub(super) fn of_reply(body: &[u8]) -> TokenUsage {
     };
     if let Some(usage) = object("usage").or_else(|| object("usageMetadata")) {
         return read(usage);
-    }
-    // Cohere's rerank.
-    #[derive(Deserialize)]
-    struct Meta {
-        tokens: Option<Value>,
     }
     let tokens = object("meta").and_then(|it| serde_json::from_slice::<Meta>(it).ok()?.tokens);
     tokens.map(|it| of_value(&it)).unwrap_or_default()

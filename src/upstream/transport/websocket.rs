@@ -1,4 +1,4 @@
-//! WebSockets (RFC 6455): the handshake's headers, and messages in both directions once it is done.
+//! `WebSocket` connections (RFC 6455): the handshake's headers, and messages in both directions once it is done.
 
 use std::pin::Pin;
 

@@ -98,7 +98,8 @@ impl TestUpstream {
         let address = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();
-        tokio::spawn(server);
+        #[expect(clippy::disallowed_methods, reason = "the test's own server")]
+        let _ = tokio::spawn(server);
         Self { address, script, handle }
     }
 
