@@ -99,7 +99,7 @@ impl TestUpstream {
         let server = server.run();
         let handle = server.handle();
         #[expect(clippy::disallowed_methods, reason = "the test's own server")]
-        let _ = tokio::spawn(server);
+        drop(tokio::spawn(server));
         Self { address, script, handle }
     }
 
