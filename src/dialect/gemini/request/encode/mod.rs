@@ -24,6 +24,7 @@ use crate::{
             ChatRequest,
             names::{NameMap, NameRule},
         },
+        foreign,
     },
 };
 
@@ -52,7 +53,7 @@ pub(in super::super) fn request(
     _: &UpstreamModel,
     abilities: &Abilities,
 ) -> Result<Encoded, EncodeError> {
-    crate::dialect::foreign::refuse_stateful(request)?;
+    foreign::refuse_stateful(request)?;
     let names = NameMap::of(request, NameRule::dotted(abilities.max_tool_name));
     let mut writer = Writer { request, abilities, names, calls: HashMap::new(), losses: Vec::new() };
     let body = writer.body()?;
@@ -128,10 +129,6 @@ impl Writer<'_> {
         }
         if request.prompt_cache_key.is_some() {
             self.drop("/prompt_cache_key", Severity::Cosmetic, "the dialect has no cache keys");
-        }
-        if request.previous_response.is_some() {
-            let reason = "the dialect does not go on from an answer by its id";
-            self.drop("/previous_response_id", Severity::Semantic, reason);
         }
         let tier = match request.service_tier.as_deref() {
             None => return,

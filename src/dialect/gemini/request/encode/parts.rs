@@ -10,6 +10,7 @@ use super::{
 use crate::dialect::{
     EncodeError, Severity,
     canonical::{Citation, OpaqueState, Part, PartKind, StateKind, ToolCall, ToolResult, media},
+    foreign,
 };
 
 /// What a function gave that gave nothing but media.
@@ -47,7 +48,7 @@ impl Writer<'_> {
                     return Ok(Written::Parts(vec![raw]));
                 }
                 let reason = format!("only {} knows this part", dialect.name());
-                self.drop(at, Severity::Semantic, reason);
+                self.drop(at, foreign::severity(*dialect, raw), reason);
                 Vec::new()
             }
         };
@@ -126,7 +127,11 @@ impl Writer<'_> {
     fn result(&mut self, part: &Part, result: &ToolResult, at: &str) -> Result<Written, EncodeError> {
         let mut texts = Vec::new();
         let (mut within, mut beside) = (Vec::new(), Vec::new());
-        for (index, it) in result.content.iter().enumerate() {
+        // What a client of this dialect wrote stays as it is.
+        let unwrapped =
+            if is_noted(&part.extra, "name") { None } else { foreign::stringified(&result.content) };
+        let content = unwrapped.as_deref().unwrap_or(&result.content);
+        for (index, it) in content.iter().enumerate() {
             let at = if result.plain { at.to_owned() } else { format!("{at}/content/{index}") };
             match &it.kind {
                 PartKind::Text { text, .. } => {

@@ -6,6 +6,7 @@ use super::Writer;
 use crate::dialect::{
     EncodeError, Loss, Severity,
     canonical::{Extra, PartKind, Role, Turn, pairing},
+    foreign,
 };
 
 /// What stands where a turn is needed and there is nothing to say.
@@ -114,7 +115,13 @@ impl Writer<'_> {
         talk.system_extra.extend(self.extra_of(turn));
         for (index, part) in turn.parts.iter().enumerate() {
             let at = place(turn, index);
-            if part.as_text().is_none() {
+            if foreign::is_billing(part) {
+                self.drop(
+                    at,
+                    Severity::Cosmetic,
+                    "Claude Code's billing header means nothing to another provider",
+                );
+            } else if part.as_text().is_none() {
                 part.extra.lose(&mut self.losses);
                 self.drop(at, Severity::Semantic, "a system prompt takes only text");
             } else if let Written::Parts(parts) = self.part(part, &at)? {

@@ -506,3 +506,12 @@ fn bookkeeping_is_noted() {
         assert!(noted.contains(&at), "{at}");
     }
 }
+
+#[test]
+fn ec_012_the_billing_header_is_not_told() {
+    let asked = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "system": [
+        {"type": "text", "text": "x-anthropic-billing-header: cc_version=2; cch=1"}, {"type": "text", "text": "s"}]});
+    let (body, losses) = tell(MESSAGES, &asked, &able());
+    assert_eq!(body["systemInstruction"], json!({"parts": [{"text": "s"}]}));
+    assert_eq!(losses[0].at, "/system/0");
+}

@@ -14,6 +14,7 @@ use crate::{
     dialect::{
         Severity,
         canonical::{Builtin, Tool, ToolChoice, ToolKind, WebSearch},
+        foreign,
     },
 };
 
@@ -115,14 +116,14 @@ impl Writer<'_> {
                 let input = json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
                 Some((true, self.function(tool, with_format(tool, format.as_ref()), Some(&input), at)))
             }
-            ToolKind::Builtin { dialect, family, .. } => {
+            ToolKind::Builtin { dialect, family, raw } => {
                 let reason = match family {
                     Some(_) => "a tool of another provider became the like of it".to_owned(),
                     None => format!("only {} has this tool", dialect.name()),
                 };
                 match family {
                     None => {
-                        self.drop(at, Severity::Semantic, reason);
+                        self.drop(at, foreign::severity(*dialect, raw), reason);
                         None
                     }
                     Some(Builtin::ClientRun { description, schema }) => {
