@@ -32,8 +32,8 @@ use crate::{
     usage::Accounts,
 };
 
-pub use media::MediaBounds;
 pub use conversation::InputPage;
+pub use media::MediaBounds;
 pub use question::is_stream_asked;
 pub use relay::Relay;
 
