@@ -118,6 +118,7 @@ impl Compiled {
             unlisted: self.unlisted,
             abilities: self.abilities,
             pool: Arc::clone(&foundation.pool),
+            objects: Arc::clone(&foundation.objects),
             transport: Arc::clone(&foundation.transport),
             tokens: Arc::clone(&foundation.tokens),
             accounts: Arc::clone(&standing.accounts),
@@ -146,6 +147,7 @@ fn bounds(config: &Config) -> Bounds {
         attempts: config.routing.retry.attempts,
         max_wait: config.routing.retry.max_wait.0,
         keep_alive: config.server.keep_alive.0,
+        max_held: usize::try_from(config.server.body_limit.0).unwrap_or(usize::MAX),
         losses: declared::policy(config.routing.losses),
         media: MediaBounds {
             fetch: config.media.fetch,

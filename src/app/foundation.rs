@@ -8,12 +8,12 @@ use secrecy::ExposeSecret;
 
 use crate::{
     config::{self, Config, storage::Durability as ConfiguredDurability},
-    credential::CredentialPool,
+    credential::{CredentialPool, ObjectRepository},
     dialect::state::Envelope,
     kernel::clock::{Clock, SystemClock},
     session::{CallMemory, Keeping, Memory, RecentCalls, ResponseStore},
     storage::{
-        Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlResponses, SqlTenants,
+        Cipher, Database, DatabaseOptions, SealingKey, SqlLedger, SqlObjects, SqlResponses, SqlTenants,
         file::FileCredentials,
     },
     telemetry::metrics,
@@ -36,6 +36,7 @@ pub struct Foundation {
     pub database: Database,
     pub tenants: Arc<dyn TenantRepository>,
     pub ledger: Arc<dyn Ledger>,
+    pub objects: Arc<dyn ObjectRepository>,
     pub keys: Arc<KeyTable>,
     pub hasher: KeyHasher,
     pub credentials: Arc<FileCredentials>,
@@ -64,6 +65,7 @@ impl Foundation {
         Ok(Self {
             tenants: Arc::new(SqlTenants::new(database.clone())),
             ledger: Arc::new(SqlLedger::new(database.clone())),
+            objects: Arc::new(SqlObjects::new(database.clone())),
             keys: Arc::new(KeyTable::new()),
             hasher,
             credentials,

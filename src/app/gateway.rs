@@ -87,6 +87,7 @@ impl Gateway {
             hasher: foundation.hasher.clone(),
             clock: Arc::clone(&foundation.clock),
             body_limit: usize::try_from(config.server.body_limit.0).unwrap_or(usize::MAX),
+            upload_limit: config.server.upload_limit.0,
             body_timeout: config.server.body_timeout.0,
             manner: manner(&config.server),
             metrics: render_metrics(&foundation, &spool, &in_flight, surroundings.prometheus),

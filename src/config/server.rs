@@ -17,7 +17,9 @@ pub struct Server {
     pub workers: Option<u16>,
     /// The largest request body.
     pub body_limit: Size,
-    /// The longest time a client may take to send its request body.
+    /// The largest body of those that are passed on while they come: files, sounds and images in forms.
+    pub upload_limit: Size,
+    /// The longest time a client may take to send its request body; of one that is passed on, between two pieces of it.
     pub body_timeout: Period,
     /// How long a silent stream waits before it is sent a sign of life.
     pub keep_alive: Period,
@@ -51,6 +53,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8317)),
             workers: None,
             body_limit: Size::mib(32),
+            upload_limit: Size::mib(512),
             body_timeout: Period::seconds(60),
             keep_alive: Period::seconds(15),
             nonstream_keep_alive: None,

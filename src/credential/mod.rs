@@ -1,5 +1,6 @@
 //! With which secret.
 
+pub mod object;
 pub mod pool;
 pub mod quota;
 pub mod selector;
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 
 use crate::{catalog::UpstreamName, kernel::id::CredentialId};
 
+pub use object::{KeptObject, ObjectRepository, Shelf};
 pub use pool::{CredentialPool, CredentialStatus, Lease, NoCredential, NoCredentialReason, PoolConfig, Rest};
 pub use quota::QuotaState;
 pub use selector::{Selector, Strategy};

@@ -8,6 +8,7 @@ mod callee;
 pub mod canonical;
 pub mod collect;
 pub mod count;
+pub mod embedding;
 pub mod fields;
 mod foreign;
 pub mod framing;

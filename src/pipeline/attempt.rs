@@ -51,7 +51,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    fn here(error: GatewayError, next: Next) -> Self {
+    pub(super) fn here(error: GatewayError, next: Next) -> Self {
         Self { error, next, state_refused: false }
     }
 }
@@ -142,7 +142,13 @@ impl Pipeline {
     }
 
     /// There is no token to show the upstream: nothing is sent.
-    fn not_shown(&self, upstream: &Upstream, target: &Target, lease: &Lease, error: &TokenError) -> Failed {
+    pub(super) fn not_shown(
+        &self,
+        upstream: &Upstream,
+        target: &Target,
+        lease: &Lease,
+        error: &TokenError,
+    ) -> Failed {
         tracing::warn!(
             { names::UPSTREAM_NAME } = target.upstream.as_str(),
             { names::CREDENTIAL_ID } = %lease.credential().id,
@@ -157,7 +163,7 @@ impl Pipeline {
 
     /// Counts and logs what could not be said, refuses the request if its policy wants that, and returns what the client
     /// is told.
-    fn account_for(
+    pub(super) fn account_for(
         &self,
         inbound: &Inbound,
         dialect: DialectId,

@@ -121,7 +121,7 @@ impl Pipeline {
         };
         let body = match &mut reply.body {
             ReplyBody::Whole(body) => std::mem::take(body),
-            _ => {
+            ReplyBody::Stream(_) => {
                 return Err(failed(
                     "the upstream's summary came in a form that cannot be read",
                     &reply.trail,

@@ -3,8 +3,11 @@
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Inbound, Pipeline, Refusal, Reply, Trail, error, question::Question, travel::Thoughts};
+use super::{
+    Inbound, Pipeline, Refusal, Reply, Trail, attempt::Failed, error, question::Question, travel::Thoughts,
+};
 use crate::{
+    credential::Lease,
     kernel::{
         error::{ErrorKind, GatewayError},
         id::CredentialId,
@@ -31,6 +34,15 @@ impl Tries {
     }
 }
 
+/// One try that is to be made.
+pub(super) struct Try<'a> {
+    pub upstream: &'a Upstream,
+    pub target: &'a Target,
+    pub lease: Lease,
+    pub trail: &'a mut Trail,
+    pub thoughts: Thoughts,
+}
+
 impl Pipeline {
     /// Tries the route's targets in order, and of each target the credentials, before the first byte goes to the client.
     pub(super) async fn dispatch(
@@ -39,10 +51,25 @@ impl Pipeline {
         question: &Question,
         route: &Route,
     ) -> Result<Reply, Refusal> {
+        let attempt = async |it: Try<'_>| {
+            let Try { upstream, target, lease, trail, thoughts } = it;
+            self.attempt(inbound, question, upstream, target, lease, trail, thoughts).await
+        };
+        self.try_each(route.targets(), || session(inbound, question), attempt).await
+    }
+
+    /// Tries targets in order with what `attempt` does. `session` is asked where conversations keep to their credential.
+    pub(super) async fn try_each<'a, T>(
+        &self,
+        targets: impl Iterator<Item = &'a Target>,
+        session: impl Fn() -> Option<Session>,
+        attempt: impl AsyncFn(Try<'_>) -> Result<T, Failed>,
+    ) -> Result<T, Refusal> {
         let mut tries = Tries { began: Instant::now(), trail: Trail::default(), worst: None };
-        for target in route.targets() {
+        for target in targets {
             let Some(upstream) = self.upstreams.get(&target.upstream) else { continue };
-            match self.try_target(inbound, question, upstream, target, &mut tries).await {
+            let session = self.pool.keeps_sessions(&target.upstream).then(&session).flatten();
+            match self.try_target(upstream, target, session, &attempt, &mut tries).await {
                 Ok(Some(reply)) => return Ok(reply),
                 Ok(None) => {}
                 Err(Enough) => break,
@@ -55,16 +82,14 @@ impl Pipeline {
     }
 
     /// Tries a target with one credential after another. `None`: the next target may do better.
-    async fn try_target(
+    async fn try_target<T>(
         &self,
-        inbound: &Inbound,
-        question: &Question,
         upstream: &Upstream,
         target: &Target,
+        session: Option<Session>,
+        attempt: &impl AsyncFn(Try<'_>) -> Result<T, Failed>,
         tries: &mut Tries,
-    ) -> Result<Option<Reply>, Enough> {
-        let session =
-            self.pool.keeps_sessions(&target.upstream).then(|| session(inbound, question)).flatten();
+    ) -> Result<Option<T>, Enough> {
         let mut tried: Vec<CredentialId> = Vec::new();
         let mut thoughts = Thoughts::Sent;
         loop {
@@ -96,8 +121,7 @@ impl Pipeline {
                 { names::CREDENTIAL_ID } = %lease.credential().id,
                 { names::REQUEST_MODEL } = target.model.as_str()
             );
-            let trail = &mut tries.trail;
-            let attempt = self.attempt(inbound, question, upstream, target, lease, trail, thoughts);
+            let attempt = attempt(Try { upstream, target, lease, trail: &mut tries.trail, thoughts });
             match attempt.instrument(span).await {
                 Ok(reply) => return Ok(Some(reply)),
                 Err(failed) if failed.state_refused && thoughts == Thoughts::Sent => {

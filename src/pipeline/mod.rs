@@ -6,6 +6,7 @@ pub mod conversation;
 pub mod count;
 pub mod dispatch;
 pub mod error;
+pub mod forward;
 mod gather;
 pub mod lane;
 mod media;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{AbilityTable, UpstreamName},
-    credential::CredentialPool,
+    credential::{CredentialPool, ObjectRepository},
     dialect::{DialectId, Loss, ModelEntry},
     kernel::{clock::Clock, error::GatewayError, id::RequestId},
     routing::RouteTable,
@@ -32,7 +33,9 @@ use crate::{
     usage::Accounts,
 };
 
+pub use crate::{credential::Shelf, upstream::Operation};
 pub use conversation::InputPage;
+pub use forward::{Deed, Delivery, Goods, Passage, Upload};
 pub use media::MediaBounds;
 pub use question::is_stream_asked;
 pub use relay::Relay;
@@ -129,6 +132,8 @@ pub struct Bounds {
     pub max_answer: usize,
     /// The largest event of a stream, in bytes.
     pub max_frame: usize,
+    /// What is held of an upload until its model is known, in bytes.
+    pub max_held: usize,
     /// What is done about losses, unless the request, its key or its tenant says otherwise.
     pub losses: LossPolicy,
     /// What is fetched for upstreams that fetch nothing themselves.
@@ -144,6 +149,7 @@ impl Default for Bounds {
             commit_after: Duration::from_secs(5),
             max_answer: 64 << 20,
             max_frame: 32 << 20,
+            max_held: 32 << 20,
             losses: LossPolicy::Warn,
             media: MediaBounds::default(),
         }
@@ -158,6 +164,8 @@ pub struct Pipeline {
     pub unlisted: Vec<UpstreamName>,
     pub abilities: AbilityTable,
     pub pool: Arc<CredentialPool>,
+    /// What tenants keep at upstreams.
+    pub objects: Arc<dyn ObjectRepository>,
     pub transport: Arc<dyn Transport>,
     /// For credentials whose secret is an account.
     pub tokens: Arc<Tokens>,

@@ -23,6 +23,7 @@ use crate::{
 
 /// A request's body, looked at.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Question {
     pub dialect: DialectId,
     pub body: Bytes,

@@ -85,7 +85,8 @@ impl Pipeline {
         let remembered = |id: &str| self.memory.calls.recall(tenant, id);
         let forgets = matches!(inbound.dialect, DialectId::OpenaiChat | DialectId::Gemini);
         let is_remembered = || calls(request).any(|it| remembered(it).is_some());
-        if !state::holds_carriers(request) && !(forgets && is_remembered()) {
+        let has_state = state::holds_carriers(request) || (forgets && is_remembered());
+        if !has_state {
             return (Cow::Borrowed(request), Vec::new());
         }
         let mut opened = request.clone();

@@ -99,6 +99,11 @@ impl RouteTable {
         self.find(name, upstream)
     }
 
+    /// Returns the upstream that a word stands for: its name or its prefix.
+    pub fn upstream(&self, word: &str) -> Option<&UpstreamName> {
+        self.prefixes.find(word).map(|it| &self.places[it].name)
+    }
+
     /// Returns every name this caller can call, sorted; each once.
     pub fn list(&self, _: &TenantScope) -> &[Listed] {
         &self.listed

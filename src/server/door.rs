@@ -1,6 +1,9 @@
 //! Which door a path is.
 
-use crate::{dialect::DialectId, pipeline::Told};
+use crate::{
+    dialect::DialectId,
+    pipeline::{Deed, Operation, Shelf, Told},
+};
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,12 @@ pub enum Door {
     Models,
     /// `GET`: one model.
     Model(String),
+    /// `POST`: an operation that has a model and no canonical form, or a small one (embeddings).
+    Forward(Operation),
+    /// What a tenant keeps at an upstream. `List` is also `POST`: to create; `Read` also `DELETE` where that can be.
+    Objects(Shelf, Deed),
+    /// `GET`: a WebSocket.
+    Realtime,
     Health,
     Ready,
     Metrics,
@@ -63,10 +72,17 @@ impl Entry {
         if let Some((model, method)) = gemini_call(rest) {
             return gemini(model, method, upstream, query);
         }
-        let (door, dialect) = if version == "v1" {
+        let (door, dialect) = if version == "v2" {
+            // Cohere's second version of its own.
+            (
+                if rest == "rerank" { Door::Forward(Operation::Rerank) } else { return None },
+                Some(DialectId::OpenaiChat),
+            )
+        } else if version == "v1" {
             let door = door(rest)?;
             let dialect = match door {
                 Door::Generate(dialect) | Door::Count(dialect) => Some(dialect),
+                Door::Forward(_) | Door::Objects(..) | Door::Realtime => Some(DialectId::OpenaiChat),
                 Door::Compact | Door::Stored(..) => Some(DialectId::OpenaiResponses),
                 _ => None,
             };
@@ -78,10 +94,17 @@ impl Entry {
     }
 
     /// The methods the door opens to.
-    pub const fn methods(&self) -> &'static [&'static str] {
+    pub fn methods(&self) -> &'static [&'static str] {
         match self.door {
-            Door::Generate(_) | Door::Count(_) | Door::Compact | Door::Stored(_, Stored::Cancel) => &["POST"],
-            Door::Stored(_, Stored::Whole) => &["GET", "DELETE"],
+            Door::Generate(_)
+            | Door::Count(_)
+            | Door::Compact
+            | Door::Stored(_, Stored::Cancel)
+            | Door::Forward(_)
+            | Door::Objects(_, Deed::Cancel(_)) => &["POST"],
+            Door::Stored(_, Stored::Whole) | Door::Objects(Shelf::Files, Deed::Read(_)) => &["GET", "DELETE"],
+            Door::Objects(_, Deed::List) => &["GET", "POST"],
+            Door::Objects(..) | Door::Realtime => &["GET"],
             _ => &["GET", "HEAD"],
         }
     }
@@ -90,7 +113,7 @@ impl Entry {
 /// Splits `[/upstream]/version/rest`.
 fn versioned(path: &str) -> Option<(Option<&str>, &str, &str)> {
     let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
-    let is_version = |it: &str| matches!(it, "v1" | "v1beta" | "v1alpha" | "v1beta1");
+    let is_version = |it: &str| matches!(it, "v1" | "v2" | "v1beta" | "v1alpha" | "v1beta1");
     if is_version(first) {
         return Some((None, first, rest));
     }
@@ -116,6 +139,8 @@ fn gemini(model: &str, method: &str, upstream: Option<&str>, query: &str) -> Opt
         "generateContent" => (Door::Generate(DialectId::Gemini), false),
         "streamGenerateContent" => (Door::Generate(DialectId::Gemini), true),
         "countTokens" => (Door::Count(DialectId::Gemini), false),
+        "embedContent" => (Door::Forward(Operation::Embeddings), false),
+        "batchEmbedContents" => (Door::Forward(Operation::EmbeddingBatch), false),
         _ => return None,
     };
     let is_sse = url::form_urlencoded::parse(query.as_bytes()).any(|(name, it)| name == "alt" && it == "sse");
@@ -129,6 +154,7 @@ fn anthropic_door(rest: &str) -> Option<Door> {
         Door::Generate(_) | Door::Count(DialectId::OpenaiResponses) | Door::Compact | Door::Stored(..) => {
             None
         }
+        Door::Forward(_) | Door::Objects(..) | Door::Realtime => None,
         door => Some(door),
     }
 }
@@ -141,8 +167,47 @@ fn door(rest: &str) -> Option<Door> {
         "messages" => Some(Door::Generate(DialectId::AnthropicMessages)),
         "messages/count_tokens" => Some(Door::Count(DialectId::AnthropicMessages)),
         "responses/compact" => Some(Door::Compact),
-        _ => stored(rest).or_else(|| listing(rest)),
+        "realtime" => Some(Door::Realtime),
+        _ => forward(rest)
+            .map(Door::Forward)
+            .or_else(|| objects(rest))
+            .or_else(|| stored(rest))
+            .or_else(|| listing(rest)),
     }
+}
+
+fn forward(rest: &str) -> Option<Operation> {
+    Some(match rest {
+        "embeddings" => Operation::Embeddings,
+        "completions" => Operation::Completions,
+        "images/generations" => Operation::ImageGeneration,
+        "images/edits" => Operation::ImageEdit,
+        "images/variations" => Operation::ImageVariation,
+        "audio/speech" => Operation::Speech,
+        "audio/transcriptions" => Operation::Transcription,
+        "audio/translations" => Operation::SpeechTranslation,
+        "moderations" => Operation::Moderation,
+        "rerank" => Operation::Rerank,
+        _ => return None,
+    })
+}
+
+fn objects(rest: &str) -> Option<Door> {
+    let mut steps = rest.split('/');
+    let shelf = match steps.next()? {
+        "files" => Shelf::Files,
+        "batches" => Shelf::Batches,
+        _ => return None,
+    };
+    let deed = match (steps.next(), steps.next(), steps.next()) {
+        (None, None, None) => Deed::List,
+        (Some(""), ..) => return None,
+        (Some(id), None, None) => Deed::Read(id.to_owned()),
+        (Some(id), Some("content"), None) if shelf == Shelf::Files => Deed::Content(id.to_owned()),
+        (Some(id), Some("cancel"), None) if shelf == Shelf::Batches => Deed::Cancel(id.to_owned()),
+        _ => return None,
+    };
+    Some(Door::Objects(shelf, deed))
 }
 
 fn stored(rest: &str) -> Option<Door> {
@@ -188,10 +253,51 @@ mod tests {
             ("/v1/models/team-a/gpt-5", Door::Model("team-a/gpt-5".to_owned()), None),
             ("/groq/v1/chat/completions", Door::Generate(DialectId::OpenaiChat), Some("groq")),
             ("/groq/v1/models", Door::Models, Some("groq")),
+            ("/v1/embeddings", Door::Forward(Operation::Embeddings), None),
+            ("/v1/completions", Door::Forward(Operation::Completions), None),
+            ("/v1/images/generations", Door::Forward(Operation::ImageGeneration), None),
+            ("/v1/images/edits", Door::Forward(Operation::ImageEdit), None),
+            ("/v1/images/variations", Door::Forward(Operation::ImageVariation), None),
+            ("/groq/v1/audio/speech", Door::Forward(Operation::Speech), Some("groq")),
+            ("/v1/audio/transcriptions", Door::Forward(Operation::Transcription), None),
+            ("/v1/audio/translations", Door::Forward(Operation::SpeechTranslation), None),
+            ("/v1/moderations", Door::Forward(Operation::Moderation), None),
+            ("/v1/rerank", Door::Forward(Operation::Rerank), None),
+            ("/v2/rerank", Door::Forward(Operation::Rerank), None),
+            ("/jina/v1/rerank", Door::Forward(Operation::Rerank), Some("jina")),
+            ("/v1/files", Door::Objects(Shelf::Files, Deed::List), None),
+            (
+                "/main/v1/files/file-1",
+                Door::Objects(Shelf::Files, Deed::Read("file-1".to_owned())),
+                Some("main"),
+            ),
+            ("/v1/files/f/content", Door::Objects(Shelf::Files, Deed::Content("f".to_owned())), None),
+            ("/v1/batches", Door::Objects(Shelf::Batches, Deed::List), None),
+            ("/v1/batches/b", Door::Objects(Shelf::Batches, Deed::Read("b".to_owned())), None),
+            ("/v1/batches/b/cancel", Door::Objects(Shelf::Batches, Deed::Cancel("b".to_owned())), None),
+            ("/v1/realtime", Door::Realtime, None),
+            ("/v1beta/models/e:embedContent", Door::Forward(Operation::Embeddings), None),
+            ("/v1beta/models/e:batchEmbedContents", Door::Forward(Operation::EmbeddingBatch), None),
         ] {
             let entry = Entry::of(path, "").unwrap_or_else(|| panic!("{path}"));
             assert_eq!(entry.door, door, "{path}");
             assert_eq!(entry.upstream.as_deref(), upstream, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_door_opens_to_its_methods_alone() {
+        for (path, methods) in [
+            ("/v1/embeddings", &["POST"][..]),
+            ("/v1/files", &["GET", "POST"]),
+            ("/v1/files/f", &["GET", "DELETE"]),
+            ("/v1/files/f/content", &["GET"]),
+            ("/v1/batches/b", &["GET"]),
+            ("/v1/batches/b/cancel", &["POST"]),
+            ("/v1/realtime", &["GET"]),
+            ("/v1/models", &["GET", "HEAD"]),
+        ] {
+            assert_eq!(Entry::of(path, "").unwrap().methods(), methods, "{path}");
         }
     }
 
@@ -206,6 +312,17 @@ mod tests {
             "//v1/messages",
             "/v1/models/",
             "/anthropic/v1/chat/completions",
+            "/anthropic/v1/embeddings",
+            "/anthropic/v1/files",
+            "/v2/embeddings",
+            "/v2/models",
+            "/v1/files/",
+            "/v1/files/f/cancel",
+            "/v1/files/f/content/x",
+            "/v1/batches/b/content",
+            "/v1/audio",
+            "/v1beta/embeddings",
+            "/v1/realtime/sessions",
             "/anthropic/v1/responses/compact",
             "/anthropic/v1/responses/resp_1",
             "/v1/responses/",

@@ -15,12 +15,12 @@ use futures::{StreamExt, stream};
 use tracing::Instrument;
 
 use super::{
-    Doors, InFlight,
+    Doors, InFlight, around,
     compression::{self, Packer, Packing},
     door::{Door, Entry},
     health,
     patience::{self, Asked, Overdue, Waited},
-    presented, responses, websocket,
+    presented, realtime, responses, websocket,
 };
 use crate::{
     dialect::DialectId,
@@ -111,6 +111,12 @@ async fn exchange(
             let error = GatewayError::new(ErrorKind::UnknownModel, message);
             return refuse(dialect, id, &error, &Trail::default());
         }
+        Door::Forward(_) | Door::Objects(..) => {
+            return around::answer(request, payload, doors, entry, (id, dialect), scope, guard).await;
+        }
+        Door::Realtime => {
+            return realtime::answer(request, payload, doors, entry, (id, dialect), scope, guard).await;
+        }
         Door::Stored(response, what) => {
             return match responses::answer(&pipeline, &scope, request, response, *what).await {
                 Ok(body) => json(StatusCode::OK, body, id),
@@ -130,7 +136,7 @@ async fn exchange(
     let upstream = entry.upstream.or_else(|| text_header(request, "model-provider"));
     let headers = plain_headers(request);
     let inbound = Inbound { id, scope, dialect, body, headers, upstream, told: entry.told, losses };
-    let packing = doors.manner.pack_whole.then(|| Packing::accepted(request)).flatten();
+    let pack = Pack::of(request, doors);
     let result = match entry.door {
         Door::Count(_) => pipeline.count(inbound).await,
         Door::Compact => pipeline.compact(inbound).await,
@@ -146,7 +152,7 @@ async fn exchange(
         }
     };
     match result {
-        Ok(reply) => deliver(reply, id, guard, Pack { packing, streams: doors.manner.pack_streams }),
+        Ok(reply) => deliver(reply, id, guard, pack),
         Err(Refusal { error, trail }) => refuse(dialect, id, &error, &trail),
     }
 }
@@ -166,9 +172,16 @@ fn begun(overdue: Overdue, id: RequestId, guard: InFlight) -> HttpResponse {
 
 /// What of answers is compressed, and how this client likes it.
 #[derive(Clone, Copy)]
-struct Pack {
+pub(super) struct Pack {
     packing: Option<Packing>,
     streams: bool,
+}
+
+impl Pack {
+    pub(super) fn of(request: &HttpRequest, doors: &Doors) -> Self {
+        let packing = doors.manner.pack_whole.then(|| Packing::accepted(request)).flatten();
+        Self { packing, streams: doors.manner.pack_streams }
+    }
 }
 
 /// Lets a caller in, before anything of the body is read.
@@ -203,7 +216,11 @@ pub(super) fn losses(request: &HttpRequest) -> Result<Option<LossPolicy>, Gatewa
 }
 
 /// Reads the body within its bounds of size and time.
-async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Result<Bytes, GatewayError> {
+pub(super) async fn read(
+    request: &HttpRequest,
+    mut payload: Payload,
+    doors: &Doors,
+) -> Result<Bytes, GatewayError> {
     let too_large = || {
         let message = format!("the body is larger than {} bytes", doors.body_limit);
         GatewayError::new(ErrorKind::TooLarge, message)
@@ -263,7 +280,7 @@ async fn read(request: &HttpRequest, mut payload: Payload, doors: &Doors) -> Res
 }
 
 /// Gives the answer to the client.
-fn deliver(reply: Reply, id: RequestId, guard: InFlight, pack: Pack) -> HttpResponse {
+pub(super) fn deliver(reply: Reply, id: RequestId, guard: InFlight, pack: Pack) -> HttpResponse {
     let mut builder = HttpResponse::build(status(reply.status));
     for (name, value) in &reply.headers {
         builder.append_header((name.as_str(), value.as_bytes()));
@@ -370,7 +387,7 @@ fn json(code: StatusCode, body: Bytes, id: RequestId) -> HttpResponse {
     builder.insert_header((CONTENT_TYPE, "application/json")).body(body)
 }
 
-fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail) {
+pub(super) fn trail_headers(builder: &mut HttpResponseBuilder, id: RequestId, trail: &Trail) {
     builder.insert_header(("x-dragoman-request-id", id.to_string()));
     if trail.attempts > 0 {
         builder.insert_header(("x-dragoman-attempts", trail.attempts.to_string()));
@@ -444,7 +461,10 @@ pub(super) fn text_header(request: &HttpRequest, name: &str) -> Option<String> {
 pub(super) fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
     let mut plain = http::HeaderMap::with_capacity(request.headers().len());
     for (name, value) in request.headers() {
-        if matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie") {
+        if matches!(
+            name.as_str(),
+            "authorization" | "x-api-key" | "x-goog-api-key" | "cookie" | "sec-websocket-protocol"
+        ) {
             continue;
         }
         if let (Ok(name), Ok(value)) = (
@@ -457,7 +477,7 @@ pub(super) fn plain_headers(request: &HttpRequest) -> http::HeaderMap {
     plain
 }
 
-fn status(code: http::StatusCode) -> StatusCode {
+pub(super) fn status(code: http::StatusCode) -> StatusCode {
     StatusCode::from_u16(code.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 

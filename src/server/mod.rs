@@ -1,5 +1,6 @@
 //! The doors: the only place that knows actix. Paths, headers, bodies; then one call to the pipeline.
 
+mod around;
 mod compression;
 pub mod door;
 pub mod health;
@@ -7,7 +8,9 @@ pub mod inference;
 pub mod openapi;
 mod patience;
 pub mod presented;
+mod realtime;
 mod responses;
+mod upload;
 mod websocket;
 
 use std::{
@@ -36,6 +39,8 @@ pub struct Doors {
     pub hasher: KeyHasher,
     pub clock: Arc<dyn Clock>,
     pub body_limit: usize,
+    /// The largest body that is passed on while it comes, in bytes.
+    pub upload_limit: u64,
     pub body_timeout: Duration,
     pub manner: Manner,
     /// Renders `/metrics`.

@@ -45,6 +45,29 @@ pub fn inference() -> String {
         stubs::anthropic_models,
         stubs::model,
         stubs::anthropic_model,
+        stubs::embeddings,
+        stubs::completions,
+        stubs::image_generations,
+        stubs::image_edits,
+        stubs::image_variations,
+        stubs::speech,
+        stubs::transcriptions,
+        stubs::translations,
+        stubs::moderations,
+        stubs::rerank,
+        stubs::rerank_two,
+        stubs::create_file,
+        stubs::files,
+        stubs::file,
+        stubs::delete_file,
+        stubs::file_content,
+        stubs::create_batch,
+        stubs::batches,
+        stubs::batch,
+        stubs::cancel_batch,
+        stubs::realtime,
+        stubs::embed_content,
+        stubs::batch_embed_contents,
         stubs::healthz,
         stubs::readyz,
         stubs::metrics
@@ -93,7 +116,7 @@ struct Trail;
 impl Modify for Trail {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
                 if operation.tags.iter().flatten().any(|it| it == "inference") {
                     operation.responses.responses.values_mut().for_each(add_headers);
                 }
@@ -166,6 +189,35 @@ mod schemas {
         input_tokens: u64,
     }
 
+    /// Texts to embed, in OpenAI's dialect.
+    #[derive(ToSchema)]
+    pub(super) struct EmbeddingRequest {
+        /// A model, an alias, or `prefix/model`.
+        model: String,
+        /// A text, texts, tokens, or lists of tokens.
+        input: Value,
+        dimensions: Option<u64>,
+        /// `float` or `base64`.
+        encoding_format: Option<String>,
+    }
+
+    /// A request for an operation that has a model; the rest is its upstream's to read.
+    #[derive(ToSchema)]
+    pub(super) struct ModelRequest {
+        /// A model, an alias, or `prefix/model`.
+        model: String,
+        /// Answer with server-sent events, where the operation can.
+        stream: Option<bool>,
+    }
+
+    #[derive(ToSchema)]
+    pub(super) struct BatchRequest {
+        /// A file of the tenant's own.
+        input_file_id: String,
+        endpoint: String,
+        completion_window: String,
+    }
+
     /// An error as OpenAI tells it.
     #[derive(ToSchema)]
     pub(super) struct ChatError {
@@ -208,7 +260,8 @@ mod stubs {
     #![expect(dead_code, reason = "only the annotations are read")]
 
     use super::schemas::{
-        ChatError, ChatRequest, CountRequest, MessagesError, MessagesRequest, Status, TokenCount,
+        BatchRequest, ChatError, ChatRequest, CountRequest, EmbeddingRequest, MessagesError, MessagesRequest,
+        ModelRequest, Status, TokenCount,
     };
 
     /// Answers a conversation in OpenAI's Chat dialect.
@@ -318,6 +371,267 @@ mod stubs {
     )]
     fn anthropic_model() {}
 
+    /// Embeds texts; also by upstreams that speak Gemini.
+    #[utoipa::path(
+        post, path = "/v1/embeddings", tag = "inference", request_body = EmbeddingRequest,
+        responses(
+            (status = 200, description = "The vectors.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn embeddings() {}
+
+    /// Goes on with a text (legacy).
+    #[utoipa::path(
+        post, path = "/v1/completions", tag = "inference", request_body = ModelRequest,
+        responses(
+            (status = 200, description = "The answer, whole or as events.", content((Value = "application/json"), (String = "text/event-stream"))),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn completions() {}
+
+    /// Draws images.
+    #[utoipa::path(
+        post, path = "/v1/images/generations", tag = "inference", request_body = ModelRequest,
+        responses(
+            (status = 200, description = "The images, whole or as events.", content((Value = "application/json"), (String = "text/event-stream"))),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn image_generations() {}
+
+    /// Changes an image.
+    #[utoipa::path(
+        post, path = "/v1/images/edits", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
+        responses(
+            (status = 200, description = "The images, whole or as events.", content((Value = "application/json"), (String = "text/event-stream"))),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn image_edits() {}
+
+    /// Varies an image.
+    #[utoipa::path(
+        post, path = "/v1/images/variations", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
+        responses(
+            (status = 200, description = "The images.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn image_variations() {}
+
+    /// Speaks a text.
+    #[utoipa::path(
+        post, path = "/v1/audio/speech", tag = "inference", request_body = ModelRequest,
+        responses(
+            (status = 200, description = "The sound as it is made, or events.", content((String = "audio/*"), (String = "text/event-stream"))),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn speech() {}
+
+    /// Writes down what is said.
+    #[utoipa::path(
+        post, path = "/v1/audio/transcriptions", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
+        responses(
+            (status = 200, description = "The text, whole or as events.", content((Value = "application/json"), (String = "text/plain"), (String = "text/event-stream"))),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn transcriptions() {}
+
+    /// Writes down in English what is said.
+    #[utoipa::path(
+        post, path = "/v1/audio/translations", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
+        responses(
+            (status = 200, description = "The text.", content((Value = "application/json"), (String = "text/plain"))),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn translations() {}
+
+    /// Judges texts and images.
+    #[utoipa::path(
+        post, path = "/v1/moderations", tag = "inference", request_body = Value,
+        responses(
+            (status = 200, description = "The judgement.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn moderations() {}
+
+    /// Puts documents in the order of their bearing on a question.
+    #[utoipa::path(
+        post, path = "/v1/rerank", tag = "inference", request_body = ModelRequest,
+        responses(
+            (status = 200, description = "The order.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn rerank() {}
+
+    /// The same as `/v1/rerank`.
+    #[utoipa::path(
+        post, path = "/v2/rerank", tag = "inference", request_body = ModelRequest,
+        responses(
+            (status = 200, description = "The order.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn rerank_two() {}
+
+    /// Keeps a file at the upstream that is named, or the only one that can.
+    #[utoipa::path(
+        post, path = "/v1/files", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "Passed on while it comes."),
+        responses(
+            (status = 200, description = "The file.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn create_file() {}
+
+    /// Lists the tenant's own files.
+    #[utoipa::path(
+        get, path = "/v1/files", tag = "inference",
+        responses(
+            (status = 200, description = "The list.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn files() {}
+
+    /// Describes a file.
+    #[utoipa::path(
+        get, path = "/v1/files/{id}", tag = "inference",
+        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
+        responses(
+            (status = 200, description = "The file.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn file() {}
+
+    /// Deletes a file.
+    #[utoipa::path(
+        delete, path = "/v1/files/{id}", tag = "inference",
+        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
+        responses(
+            (status = 200, description = "That it is gone.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn delete_file() {}
+
+    /// Gives what is in a file.
+    #[utoipa::path(
+        get, path = "/v1/files/{id}/content", tag = "inference",
+        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
+        responses(
+            (status = 200, description = "The content.", body = String, content_type = "application/octet-stream"),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn file_content() {}
+
+    /// Has the requests in a file of the tenant's own carried out later.
+    #[utoipa::path(
+        post, path = "/v1/batches", tag = "inference", request_body = BatchRequest,
+        responses(
+            (status = 200, description = "The batch.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn create_batch() {}
+
+    /// Lists the tenant's own batches.
+    #[utoipa::path(
+        get, path = "/v1/batches", tag = "inference",
+        responses(
+            (status = 200, description = "The list.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn batches() {}
+
+    /// Describes a batch.
+    #[utoipa::path(
+        get, path = "/v1/batches/{id}", tag = "inference",
+        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
+        responses(
+            (status = 200, description = "The batch.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn batch() {}
+
+    /// Ends a batch.
+    #[utoipa::path(
+        post, path = "/v1/batches/{id}/cancel", tag = "inference",
+        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
+        responses(
+            (status = 200, description = "The batch.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn cancel_batch() {}
+
+    /// Opens a WebSocket to a session with a model.
+    #[utoipa::path(
+        get, path = "/v1/realtime", tag = "inference",
+        params(("model" = String, Query, description = "A model, an alias, or `prefix/model`.")),
+        responses(
+            (status = 200, description = "Never: a session begins with status 101.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn realtime() {}
+
+    /// Embeds one text, as Gemini's clients ask; also by upstreams that speak OpenAI.
+    #[utoipa::path(
+        post, path = "/v1beta/models/{model}:embedContent", tag = "inference", request_body = Value,
+        params(("model" = String, Path, description = "Its name; may contain slashes.")),
+        responses(
+            (status = 200, description = "The vector.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn embed_content() {}
+
+    /// Embeds texts, as Gemini's clients ask.
+    #[utoipa::path(
+        post, path = "/v1beta/models/{model}:batchEmbedContents", tag = "inference", request_body = Value,
+        params(("model" = String, Path, description = "Its name; may contain slashes.")),
+        responses(
+            (status = 200, description = "The vectors.", body = Value),
+            (status = "default", description = "Why there is none.", body = ChatError)
+        ),
+        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
+    )]
+    fn batch_embed_contents() {}
+
     /// Says whether the process runs.
     #[utoipa::path(
         get, path = "/healthz", tag = "operations",
@@ -355,9 +669,10 @@ mod tests {
     #[test]
     fn every_path_of_the_document_is_a_door_that_takes_its_method() {
         let document = Inference::openapi();
-        assert_eq!(document.paths.paths.len(), 12);
+        assert_eq!(document.paths.paths.len(), 32);
         for (path, item) in &document.paths.paths {
-            let entry = Entry::of(&path.replace("{model}", "a/b"), "").unwrap_or_else(|| panic!("{path}"));
+            let entry = Entry::of(&path.replace("{model}", "a/b").replace("{id}", "a"), "")
+                .unwrap_or_else(|| panic!("{path}"));
             let method = if item.post.is_some() { "POST" } else { "GET" };
             assert!(entry.methods().contains(&method), "{path}");
         }

@@ -1,13 +1,24 @@
 //! The key a caller shows: in any of the forms, on any path.
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
-/// Finds the key: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `?key=`, in this order.
+/// Finds the key: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `?key=`, a WebSocket's protocol, in this
+/// order.
 pub fn key(headers: &HeaderMap, query: &str) -> Option<String> {
     bearer(headers)
         .or_else(|| header(headers, "x-api-key"))
         .or_else(|| header(headers, "x-goog-api-key"))
         .or_else(|| parameter(query))
+        .or_else(|| protocol(headers))
+}
+
+/// As browsers must say it, which cannot set headers on a WebSocket.
+const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
+
+fn protocol(headers: &HeaderMap) -> Option<String> {
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|it| it.to_str().ok());
+    let mut keys = offered.flat_map(|it| it.split(',')).filter_map(|it| it.trim().strip_prefix(KEY_PROTOCOL));
+    keys.find(|it| !it.is_empty()).map(str::to_owned)
 }
 
 /// Whether the caller writes as Anthropic's clients do.
@@ -57,6 +68,11 @@ mod tests {
         assert_eq!(key(&headers("x-api-key", "abc"), "").as_deref(), Some("abc"));
         assert_eq!(key(&headers("x-goog-api-key", "abc"), "").as_deref(), Some("abc"));
         assert_eq!(key(&HeaderMap::new(), "alt=sse&key=a%2Bc").as_deref(), Some("a+c"));
+        let protocols = headers(
+            "sec-websocket-protocol",
+            "realtime, openai-insecure-api-key.abc, openai-beta.realtime-v1",
+        );
+        assert_eq!(key(&protocols, "").as_deref(), Some("abc"));
     }
 
     #[test]

@@ -278,7 +278,7 @@ impl Socket {
         };
         let pipeline = self.doors.pipeline.load_full();
         let ended = if create.generates {
-            let result = self.during(pipeline.run(inbound), messages).await?;
+            let result = self.during(Box::pin(pipeline.run(inbound)), messages).await?;
             match result {
                 Ok(reply) => self.answer(&pipeline, reply, &create, messages).await?,
                 Err(Refusal { error, .. }) => self.refuse(&error).await?,

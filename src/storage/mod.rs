@@ -8,4 +8,4 @@ pub mod sql;
 pub use cipher::{Cipher, OpenFailure, SealingKey, SealingKeyError};
 pub use database::{Database, DatabaseOptions, OpenError};
 pub use file::FileCredentials;
-pub use sql::{SqlLedger, SqlResponses, SqlTenants};
+pub use sql::{SqlLedger, SqlObjects, SqlResponses, SqlTenants};

@@ -156,7 +156,7 @@ fn resource(model: &str) -> String {
 }
 
 /// Percent-encodes everything that is not unreserved (RFC 3986 §2.3), so that it is one segment.
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, it| {
         if it.is_ascii_alphanumeric() || b"-._~".contains(&it) {
             out.push(char::from(it));

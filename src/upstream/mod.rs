@@ -5,6 +5,7 @@
 pub mod discovery;
 mod endpoint;
 mod envelope;
+pub mod errand;
 mod google;
 mod headers;
 mod judge;
@@ -38,6 +39,7 @@ use crate::{
 };
 
 pub use endpoint::InvalidBaseUrl;
+pub use errand::Errand;
 pub use judge::Tried;
 pub use kind::{AuthScheme, Operation, PolicyClass, UpstreamKind};
 pub use packing::Packing;
@@ -153,6 +155,8 @@ pub enum PrepareError {
     UnprintableSecret,
     #[error("the model's name does not fit into an address")]
     Address,
+    #[error("the type of the body has characters that no header may have")]
+    ContentType,
 }
 
 impl Upstream {

@@ -99,12 +99,13 @@ const MODULES: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     // The simulator plays a server of its own and shares no code with ours.
     ("actix_web", &["server", "simulator"]),
-    ("actix_ws", &["server"]),
+    ("actix_ws", &["server", "simulator"]),
     ("lru", &["session"]),
     // Ids and money derive `sqlx::Type`: the one stated exception.
     ("sqlx", &["storage", "kernel"]),
     ("reqwest", &["upstream"]),
     ("rustls", &["upstream"]),
+    ("tokio_tungstenite", &["upstream"]),
     ("jsonwebtoken", &["upstream"]),
     ("ring", &["upstream"]),
     ("signature", &["upstream"]),

@@ -50,6 +50,11 @@ impl Namespaced {
         let separator = if namespace.ends_with(SEPARATOR) { "" } else { SEPARATOR };
         format!("{namespace}{separator}{name}")
     }
+
+    /// What `Recall` calls a tool that its upstream was told in a namespace: no tool's own name has a slash there.
+    pub fn key(namespace: &str, name: &str) -> String {
+        format!("{namespace}/{name}")
+    }
 }
 
 /// What a provider's own tool does, in nobody's dialect.

@@ -7,5 +7,5 @@ mod peek;
 mod splice;
 mod tap;
 
-pub use splice::{IncludeUsage, needs_canonical, splice};
+pub use splice::{IncludeUsage, needs_canonical, rename, splice};
 pub use tap::{Tap, TapEnd, Tapped};

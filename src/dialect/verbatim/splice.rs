@@ -63,6 +63,18 @@ pub fn splice(
     apply(body, edits)
 }
 
+/// Makes the upstream's request of one that is not a conversation: `model` is replaced, or written if it is not there.
+pub fn rename(body: &Bytes, scan: &Scan, model: &UpstreamModel) -> Bytes {
+    if scan.span("model").is_some() {
+        // No dialect beside Chat has anything else to be set right.
+        return splice(DialectId::OpenaiResponses, body, scan, model, IncludeUsage::Never);
+    }
+    let at = scan.object_span().start + 1;
+    let comma: &[u8] = if scan.fields().is_empty() { b"" } else { b"," };
+    let text = [b"\"model\":", &*quoted(model.as_str()), comma].concat();
+    apply(body, vec![Edit { span: at..at, text }])
+}
+
 fn replaced_model(body: &[u8], scan: &Scan, model: &UpstreamModel) -> Option<Edit> {
     let place = scan.span("model")?;
     let text = quoted(model.as_str());
@@ -238,6 +250,19 @@ mod tests {
     fn ec_144_a_body_with_duplicate_keys_cannot_pass() {
         assert!(needs_canonical(&scan(br#"{"a":1,"a":2}"#).unwrap()));
         assert!(!needs_canonical(&scan(br#"{"a":1,"b":{"a":2}}"#).unwrap()));
+    }
+
+    #[test]
+    fn a_body_without_a_model_gets_one() {
+        let renamed = |body: &'static str| {
+            let body = Bytes::from_static(body.as_bytes());
+            let model = UpstreamModel::parse("up-1").unwrap();
+            String::from_utf8(rename(&body, &scan(&body).unwrap(), &model).to_vec()).unwrap()
+        };
+        assert_eq!(renamed(r#" {"input":"a"}"#), r#" {"model":"up-1","input":"a"}"#);
+        assert_eq!(renamed("{}"), r#"{"model":"up-1"}"#);
+        let body = r#"{"stream_options":{},"model":"x"}"#;
+        assert_eq!(renamed(body), body.replace("\"x\"", "\"up-1\""));
     }
 
     proptest! {

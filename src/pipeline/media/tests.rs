@@ -1,5 +1,4 @@
 use async_trait::async_trait;
-use futures::FutureExt as _;
 use http::Response;
 use serde_json::{Value, json};
 
@@ -41,9 +40,8 @@ fn image(url: &str) -> Value {
     json!({"type": "image", "source": {"type": "url", "url": url}})
 }
 
-fn bring(request: &ChatRequest, web: Web, bounds: &MediaBounds) -> Result<ChatRequest, GatewayError> {
-    let brought = brought(request, &web, bounds).now_or_never().expect("nothing here waits");
-    brought.map(Cow::into_owned)
+async fn bring(request: &ChatRequest, web: Web, bounds: &MediaBounds) -> Result<ChatRequest, GatewayError> {
+    brought(request, &web, bounds).await.map(Cow::into_owned)
 }
 
 fn web(pages: impl IntoIterator<Item = (&'static str, (u16, &'static str, &'static [u8]))>) -> Web {
@@ -65,8 +63,8 @@ fn medias(request: &ChatRequest) -> Vec<Media> {
     found
 }
 
-#[test]
-fn ec_108_what_is_named_by_url_is_brought_and_its_type_is_seen() {
+#[tokio::test]
+async fn ec_108_what_is_named_by_url_is_brought_and_its_type_is_seen() {
     let content = json!([
         image("https://a.example/one"),
         image("https://a.example/one"),
@@ -77,7 +75,7 @@ fn ec_108_what_is_named_by_url_is_brought_and_its_type_is_seen() {
         ("https://a.example/two", (302, "/three", b"")),
         ("https://a.example/three", (200, "image/webp; x=y", b"RIFF0000WEBPVP8 ")),
     ]);
-    let brought = bring(&request(&content), pages, &MediaBounds::default()).unwrap();
+    let brought = bring(&request(&content), pages, &MediaBounds::default()).await.unwrap();
     let found = medias(&brought);
     assert_eq!(found.len(), 3);
     assert!(found.iter().all(|it| matches!(it.source, MediaSource::Inline(_))), "{found:?}");
@@ -86,18 +84,18 @@ fn ec_108_what_is_named_by_url_is_brought_and_its_type_is_seen() {
     assert_eq!(found[0].source, MediaSource::Inline(STANDARD.encode(PNG)));
 }
 
-#[test]
-fn a_request_without_urls_is_left_as_it_is() {
+#[tokio::test]
+async fn a_request_without_urls_is_left_as_it_is() {
     let request = request(&json!("hi"));
-    let unchanged = brought(&request, &web([]), &MediaBounds::default()).now_or_never().unwrap();
+    let unchanged = brought(&request, &web([]), &MediaBounds::default()).await;
     assert!(matches!(unchanged, Ok(Cow::Borrowed(_))));
 }
 
-#[test]
-fn what_cannot_be_brought_is_the_clients_fault_and_says_where() {
-    let refused = |pages: Web, bounds: &MediaBounds| {
+#[tokio::test]
+async fn what_cannot_be_brought_is_the_clients_fault_and_says_where() {
+    let refused = async |pages: Web, bounds: &MediaBounds| {
         let content = json!([{"type": "text", "text": "see"}, image("https://a.example/x?token=hidden")]);
-        let error = bring(&request(&content), pages, bounds).unwrap_err();
+        let error = bring(&request(&content), pages, bounds).await.unwrap_err();
         assert_eq!((error.kind, error.at.as_deref()), (ErrorKind::BadRequest, Some("/messages/0")));
         assert!(!error.message.contains("hidden"), "{}", error.message);
         error.message
@@ -112,14 +110,14 @@ fn what_cannot_be_brought_is_the_clients_fault_and_says_where() {
         ((302, "ftp://a.example/x", b""), "no plain web address"),
         ((302, "http://user:secret@a.example/x", b""), "no plain web address"),
     ] {
-        let message = refused(web([(url, page)]), &bounds);
+        let message = refused(web([(url, page)]), &bounds).await;
         assert!(message.contains(why), "{message}");
     }
-    assert!(refused(web([]), &bounds).contains("not a public one"));
-    assert!(refused(web([]), &MediaBounds { fetch: false, ..bounds }).contains("fetches none"));
+    assert!(refused(web([]), &bounds).await.contains("not a public one"));
+    assert!(refused(web([]), &MediaBounds { fetch: false, ..bounds }).await.contains("fetches none"));
     let small = MediaBounds { max_size: 4, ..bounds };
-    assert!(refused(web([(url, (200, "image/png", PNG))]), &small).contains("larger than 4 bytes"));
-    assert!(refused(web([]), &MediaBounds { max_count: 0, ..bounds }).contains("more than 0"));
+    assert!(refused(web([(url, (200, "image/png", PNG))]), &small).await.contains("larger than 4 bytes"));
+    assert!(refused(web([]), &MediaBounds { max_count: 0, ..bounds }).await.contains("more than 0"));
 }
 
 #[tokio::test]

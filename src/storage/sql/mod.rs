@@ -1,10 +1,12 @@
 //! The ports, kept in SQL: statements and rows.
 
 pub mod ledger;
+pub mod objects;
 pub mod responses;
 pub mod tenants;
 
 pub use ledger::SqlLedger;
+pub use objects::SqlObjects;
 pub use responses::SqlResponses;
 pub use tenants::SqlTenants;
 

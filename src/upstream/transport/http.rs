@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Request, Response};
+use ::http::{Request, Response, StatusCode};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use reqwest::{Client, redirect};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -23,9 +24,11 @@ use rustls::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    ByteStream, Cause, HttpMode, Proxy, Reach, SendOptions, TimeoutKind, Transport, TransportError,
+    ByteStream, Cause, HttpMode, Opened, Proxy, Reach, SendOptions, TimeoutKind, Transport, TransportError,
+    UploadStream,
     body::TimedBody,
     guard::{self, NotPublic, PublicResolver},
+    websocket,
 };
 
 /// How long a connection without work is kept.
@@ -152,6 +155,60 @@ impl HttpTransport {
         }
         builder.build()
     }
+
+    /// Sends, and waits for the answer's head until `patience` says that it was too long.
+    async fn execute(
+        &self,
+        request: reqwest::Request,
+        options: &SendOptions,
+        patience: Patience,
+    ) -> Result<reqwest::Response, TransportError> {
+        if options.reach == Reach::PublicOnly {
+            // A proxy resolves names out of our sight.
+            let through_proxy = matches!(options.proxy, Proxy::Url(_));
+            if through_proxy || guard::check(request.url()).is_err() {
+                return Err(TransportError::NotPublic);
+            }
+        }
+        let answer = self.client(options)?.execute(request);
+        patience.wait(answer).await?.map_err(|it| no_answer(it, &options.proxy))
+    }
+}
+
+/// How long an answer's head is waited for.
+struct Patience {
+    first_byte: Duration,
+    total: Option<Instant>,
+    /// When the last piece of the body was taken.
+    busy: Arc<Mutex<Instant>>,
+}
+
+impl Patience {
+    fn new(options: &SendOptions) -> Self {
+        let begun = Instant::now();
+        Self {
+            first_byte: options.timeouts.first_byte,
+            total: options.timeouts.total.map(|it| begun + it),
+            busy: Arc::new(Mutex::new(begun)),
+        }
+    }
+
+    async fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T, TransportError> {
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            let busy = *self.busy.lock();
+            let first_byte = busy + self.first_byte;
+            let (until, kind) = match self.total {
+                Some(total) if total < first_byte => (total, TimeoutKind::Total),
+                _ => (first_byte, TimeoutKind::FirstByte),
+            };
+            match timeout_at(until, &mut answer).await {
+                Ok(answer) => return Ok(answer),
+                Err(_) if kind == TimeoutKind::FirstByte && *self.busy.lock() > busy => {}
+                Err(_) => return Err(TransportError::Timeout(kind)),
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -161,29 +218,49 @@ impl Transport for HttpTransport {
         request: Request<Bytes>,
         options: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError> {
-        let begun = Instant::now();
+        let patience = Patience::new(options);
+        let total = patience.total;
         let request = reqwest::Request::try_from(request)
             .map_err(|it| TransportError::Request { source: cause(it) })?;
-        if options.reach == Reach::PublicOnly {
-            // A proxy resolves names out of our sight.
-            let through_proxy = matches!(options.proxy, Proxy::Url(_));
-            if through_proxy || guard::check(request.url()).is_err() {
-                return Err(TransportError::NotPublic);
-            }
-        }
-        let client = self.client(options)?;
-
-        let total = options.timeouts.total.map(|it| begun + it);
-        let first_byte = begun + options.timeouts.first_byte;
-        let (until, kind) = match total {
-            Some(total) if total < first_byte => (total, TimeoutKind::Total),
-            _ => (first_byte, TimeoutKind::FirstByte),
-        };
-        let answer = timeout_at(until, client.execute(request))
-            .await
-            .map_err(|_| TransportError::Timeout(kind))?
-            .map_err(|it| no_answer(it, &options.proxy))?;
+        let answer = self.execute(request, options, patience).await?;
         Ok(response(answer, options.timeouts.idle, total))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<UploadStream>,
+        options: &SendOptions,
+    ) -> Result<Response<ByteStream>, TransportError> {
+        let patience = Patience::new(options);
+        let (total, busy) = (patience.total, Arc::clone(&patience.busy));
+        let request = request
+            .map(|pieces| reqwest::Body::wrap_stream(pieces.inspect(move |_| *busy.lock() = Instant::now())));
+        let request = reqwest::Request::try_from(request)
+            .map_err(|it| TransportError::Request { source: cause(it) })?;
+        let answer = self.execute(request, options, patience).await?;
+        Ok(response(answer, options.timeouts.idle, total))
+    }
+
+    async fn open(
+        &self,
+        mut request: Request<()>,
+        options: &SendOptions,
+        max_frame: usize,
+    ) -> Result<Opened, TransportError> {
+        let key = websocket::ask(request.headers_mut());
+        let request = reqwest::Request::try_from(request.map(|()| reqwest::Body::default()))
+            .map_err(|it| TransportError::Request { source: cause(it) })?;
+        // Only HTTP/1.1 can be upgraded; a session may last longer than any answer.
+        let mut options = options.clone();
+        options.http = HttpMode::Http1;
+        options.timeouts.total = None;
+        let answer = self.execute(request, &options, Patience::new(&options)).await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Opened::Refused(response(answer, options.timeouts.idle, None)));
+        }
+        websocket::check(answer.headers(), &key)?;
+        let line = answer.upgrade().await.map_err(|it| TransportError::Closed { source: cause(it) })?;
+        Ok(Opened::Socket(websocket::socket(line, max_frame).await))
     }
 }
 

@@ -4,6 +4,7 @@ mod body;
 pub mod guard;
 mod http;
 mod proxy;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,10 @@ use futures::{StreamExt as _, stream::BoxStream};
 
 pub use self::http::{HttpTransport, InvalidCertificates};
 pub use proxy::{InvalidProxy, Proxy, ProxyUrl};
+pub use websocket::{Frame, Opened, Socket};
+
+/// A body on its way to the other side, in pieces. An error among them ends the call.
+pub type UploadStream = BoxStream<'static, Result<Bytes, Cause>>;
 
 /// The body of an answer, as it comes. Dropping it ends the call at once.
 pub type ByteStream = BoxStream<'static, Result<Bytes, TransportError>>;
@@ -30,6 +35,29 @@ pub trait Transport: Send + Sync {
         request: Request<Bytes>,
         options: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError>;
+
+    /// The same with a body that is sent as it comes. Waiting for the answer begins anew with each piece.
+    ///
+    /// A transport for whole requests alone refuses.
+    async fn upload(
+        &self,
+        _request: Request<UploadStream>,
+        _options: &SendOptions,
+    ) -> Result<Response<ByteStream>, TransportError> {
+        Err(TransportError::Request { source: "this transport sends whole requests alone".into() })
+    }
+
+    /// Opens a WebSocket; the other side may answer with something else instead. Frames have at most `max_frame` bytes.
+    ///
+    /// A transport for whole requests alone refuses.
+    async fn open(
+        &self,
+        _request: Request<()>,
+        _options: &SendOptions,
+        _max_frame: usize,
+    ) -> Result<Opened, TransportError> {
+        Err(TransportError::Request { source: "this transport opens no WebSockets".into() })
+    }
 }
 
 /// How a call is made.

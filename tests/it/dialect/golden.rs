@@ -59,9 +59,12 @@ fn every_request_can_be_said_to_every_upstream() {
         "openai-chat/several-choices to anthropic-messages",
         "openai-chat/several-choices to openai-responses",
         "openai-responses/stored-continuation to anthropic-messages",
+        "openai-responses/stored-continuation to gemini",
         "openai-responses/stored-continuation to openai-chat",
         "openai-responses/stored-files to anthropic-messages",
+        "openai-responses/stored-files to gemini",
         "gemini/sounds-and-films to anthropic-messages",
+        "gemini/sounds-and-films to openai-responses",
     ];
     assert_eq!(
         refusals,

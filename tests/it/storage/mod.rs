@@ -27,6 +27,7 @@ macro_rules! contract {
 mod credentials;
 mod ledger;
 mod migrations;
+mod objects;
 mod responses;
 pub(crate) mod support;
 mod tenants;

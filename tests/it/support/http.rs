@@ -26,13 +26,19 @@ impl Request {
         Self { method: "GET", target: target.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
+    pub(crate) fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { method: "POST", body: body.into(), ..Self::get(target) }
+            .header("content-type", "application/json")
+    }
+
     pub(crate) fn delete(target: &str) -> Self {
         Self { method: "DELETE", ..Self::get(target) }
     }
 
-    pub(crate) fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// A form with files, whose boundary is `XX`.
+    pub(crate) fn form(target: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { method: "POST", body: body.into(), ..Self::get(target) }
-            .header("content-type", "application/json")
+            .header("content-type", "multipart/form-data; boundary=XX")
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -86,6 +92,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Sends more of the body.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).await.unwrap();
+    }
+
     /// Waits for the answer's head.
     pub(crate) async fn head(self) -> Reply {
         let mut wire = Wire { socket: self.socket, buffer: Vec::new() };
@@ -145,6 +156,22 @@ impl Reply {
                 }
                 Some(piece)
             }
+        }
+    }
+
+    /// Whether the connection ends before the answer does.
+    pub(crate) async fn breaks_off(mut self) -> bool {
+        loop {
+            let mut buffer = Vec::new();
+            match timeout(PATIENCE, self.wire.socket.read_buf(&mut buffer)).await.expect("an end in time") {
+                Ok(0) | Err(_) => break,
+                Ok(_) => self.wire.buffer.append(&mut buffer),
+            }
+        }
+        match self.framing {
+            Framing::Length(length) => self.wire.buffer.len() < length,
+            Framing::Chunked => !self.wire.buffer.ends_with(b"0\r\n\r\n"),
+            Framing::Ended => false,
         }
     }
 

@@ -1,15 +1,19 @@
 //! The trip: what clients see, what upstreams receive, what the ledger keeps. One process, real TCP.
 
 mod admission;
+mod around;
 mod compression;
 mod conversations;
 mod counting;
 mod credentials;
+mod embeddings;
 mod leaving;
 mod ledger;
 mod losses;
 mod must_stream;
+mod objects;
 mod patience;
+mod realtime;
 mod restarts;
 mod routes;
 mod smoke;

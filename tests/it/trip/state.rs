@@ -131,3 +131,88 @@ async fn ec_182_a_forged_carrier_never_reaches_an_upstream() {
     }
     gateway.stop().await;
 }
+
+const NATIVE: &str = "
+  - name: native
+    kind: openai-responses
+    base-url: {sim}/v1
+    proxy-url: direct
+    credentials: [{ name: r, api-key: sk-upstream-native-3333 }]
+    models: [{ name: sim-r, alias: native }]
+";
+
+#[tokio::test]
+async fn ec_043_a_responses_client_carries_claude_s_thoughts() {
+    let gateway = TestGateway::start(&thinking(), "").await;
+    for stream in [false, true] {
+        let mut body = json!({
+            "model": "wise", "stream": stream, "store": false, "reasoning": {"effort": "high"},
+            "include": ["reasoning.encrypted_content"], "input": [{"role": "user", "content": "Hello"}],
+        });
+        let mut reply = gateway.post("/v1/responses", body.to_string()).await;
+        let text = reply.text().await;
+        let answer = if stream {
+            events(&text).pop().unwrap()["response"].clone()
+        } else {
+            serde_json::from_str(&text).unwrap()
+        };
+        let output = answer["output"].as_array().unwrap();
+        assert_eq!(output[0]["type"], "reasoning", "{answer}");
+        assert!(output[0]["encrypted_content"].as_str().unwrap().starts_with("dgm1."), "{answer}");
+        let mut input = body["input"].as_array().unwrap().clone();
+        input.extend(output.iter().cloned());
+        input.push(json!({"role": "user", "content": "Go on"}));
+        body["input"] = json!(input);
+        let mut reply = gateway.post("/v1/responses", body.to_string()).await;
+        let answer = reply.text().await;
+        assert_eq!((reply.status, reply.header("x-dragoman-attempts")), (200, Some("1")), "{answer}");
+        let asked = gateway.upstream_json(gateway.log().await.len()).await;
+        let said = asked["messages"].to_string();
+        assert!(said.contains("sim-signature-") && !said.contains("dgm1."), "{asked}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn ec_042_a_messages_client_carries_encrypted_reasoning() {
+    let config = format!(
+        "{BOTH}{NATIVE}\nabilities: [{{ model: sim-r, thinking: effort, efforts: [low, medium, high] }}]\n"
+    );
+    let gateway = TestGateway::start(&config, "").await;
+    for stream in [false, true] {
+        let mut body = json!({
+            "model": "native", "max_tokens": 4096, "stream": stream,
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+            "messages": [{"role": "user", "content": "Hello"}],
+        });
+        let mut reply = gateway.messages(body.to_string()).await;
+        let text = reply.text().await;
+        assert_eq!(reply.status, 200, "{text}");
+        let asked = gateway.upstream_json(gateway.log().await.len()).await;
+        let signature = if stream {
+            let all = events(&text);
+            all.iter().find_map(|it| it["delta"]["signature"].as_str()).map(str::to_owned)
+        } else {
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            answer["content"][0]["signature"].as_str().map(str::to_owned)
+        };
+        let signature = signature.unwrap_or_else(|| panic!("{asked} was answered {text}"));
+        assert!(signature.starts_with("dgm1."), "{text}");
+        body["messages"] = json!([
+            {"role": "user", "content": "Hello"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "", "signature": signature},
+                {"type": "text", "text": "Hello!"},
+            ]},
+            {"role": "user", "content": "Go on"},
+        ]);
+        let mut reply = gateway.messages(body.to_string()).await;
+        let answer = reply.text().await;
+        assert_eq!((reply.status, reply.header("x-dragoman-attempts")), (200, Some("1")), "{answer}");
+        let asked = gateway.upstream_json(gateway.log().await.len()).await;
+        let thought = asked["input"].as_array().unwrap().iter().find(|it| it["type"] == "reasoning");
+        let thought = thought.unwrap_or_else(|| panic!("{asked}"));
+        assert!(!thought["encrypted_content"].as_str().unwrap().starts_with("dgm1."), "{asked}");
+    }
+    gateway.stop().await;
+}

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "a case is written shorter so")]
+
 use std::time::Duration;
 
 use super::*;
@@ -106,8 +108,11 @@ fn what_is_told_is_understood_as_it_was_meant() {
             class(decode(status, body.to_string().as_bytes()).kind).0 / 100,
             match kind {
                 // What is the gateway's fault upstream is told as its own below.
-                ErrorKind::Unauthenticated | ErrorKind::Forbidden | ErrorKind::ClientGone => 5,
-                ErrorKind::MethodNotAllowed | ErrorKind::SlowRequest => 5,
+                ErrorKind::Unauthenticated
+                | ErrorKind::Forbidden
+                | ErrorKind::ClientGone
+                | ErrorKind::MethodNotAllowed
+                | ErrorKind::SlowRequest => 5,
                 _ => status.as_u16() / 100,
             },
             "{}",

@@ -214,6 +214,8 @@ fn place<'v>(value: &'v mut Value, steps: &[Step]) -> Option<&'v mut Value> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "a case is written shorter so")]
+
     use serde_json::json;
 
     use super::*;

@@ -189,6 +189,8 @@ fn part(fields: Map<String, Value>, step: Option<ServerStep>) -> Part {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "a case is written shorter so")]
+
     use super::*;
 
     fn grounding(supports: Value) -> Map<String, Value> {

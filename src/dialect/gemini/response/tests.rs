@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "a case is written shorter so")]
+
 use serde_json::{Value, json};
 
 use super::*;

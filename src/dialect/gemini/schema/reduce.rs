@@ -35,6 +35,15 @@ fn any_object() -> Map<String, Value> {
     Map::from_iter([("type".to_owned(), json!("OBJECT"))])
 }
 
+/// What stands for a schema that contains itself.
+fn cut(map: &Map<String, Value>) -> Map<String, Value> {
+    let mut object = any_object();
+    if let Some(it) = map.get("description").filter(|it| it.is_string()) {
+        object.insert("description".to_owned(), it.clone());
+    }
+    object
+}
+
 struct Walk<'a> {
     references: References<'a>,
     nodes: usize,
@@ -60,19 +69,10 @@ impl Walk<'_> {
         }
         let notes = &mut self.notes;
         let Some(mut flat) = self.references.flatten(map, trail, notes) else {
-            return Some(self.cut(map));
+            return Some(cut(map));
         };
         merge::promote_required(&mut flat.keywords);
         Some(self.place(flat, depth))
-    }
-
-    /// What stands for a schema that contains itself.
-    fn cut(&mut self, map: &Map<String, Value>) -> Map<String, Value> {
-        let mut object = any_object();
-        if let Some(it) = map.get("description").filter(|it| it.is_string()) {
-            object.insert("description".to_owned(), it.clone());
-        }
-        object
     }
 
     fn place(&mut self, flat: Flat, depth: usize) -> Map<String, Value> {
@@ -135,7 +135,7 @@ impl Walk<'_> {
         {
             beside.insert("type".to_owned(), json!(kind));
         }
-        beside.insert("allOf".to_owned(), json!([only]));
+        beside.insert("allOf".to_owned(), Value::Array(vec![only]));
         let reduced = self.schema(&Value::Object(beside), depth + 1, trail);
         let mut reduced = reduced.unwrap_or_else(any_object);
         if null.0 {
@@ -163,7 +163,7 @@ impl Walk<'_> {
         }
         match flat.shift_remove("format") {
             Some(Value::String(it)) if is_format(kind, &it) => {
-                drop(out.insert("format".to_owned(), json!(it)))
+                drop(out.insert("format".to_owned(), json!(it)));
             }
             Some(Value::String(it)) => {
                 self.note("formats that Gemini has not are named in descriptions", false);
@@ -176,13 +176,13 @@ impl Walk<'_> {
         {
             flat.entry("example").or_insert(first);
         }
-        let own = |key: &&str| {
+        let own = |key: &str| {
             let types = keywords::types_of(key);
-            !matches!(*key, "required" | "description" | "type" | "format")
+            !matches!(key, "required" | "description" | "type" | "format")
                 && (types.is_empty() || types.contains(&kind))
         };
         let all = keywords::KEPT.iter().chain(&keywords::VALUES);
-        let keys: Vec<&str> = all.copied().filter(|it| own(&it)).collect();
+        let keys: Vec<&str> = all.copied().filter(|it| own(it)).collect();
         self.keep(&keys, flat, out);
         self.drop_rest(flat);
     }

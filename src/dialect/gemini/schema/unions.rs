@@ -95,7 +95,7 @@ pub(super) fn types(
             Some(_) => {}
             None if word == "TYPE_UNSPECIFIED" || word == "any" => {}
             None => {
-                notes.push(Note { what: "a type that nobody knows was dropped".to_owned(), matters: true })
+                notes.push(Note { what: "a type that nobody knows was dropped".to_owned(), matters: true });
             }
         }
     }

@@ -183,7 +183,7 @@ impl Encoder {
         });
     }
 
-    fn part(&mut self, at: usize, fields: Map<String, Value>, out: &mut BytesMut) {
+    fn part(&mut self, at: usize, fields: &Map<String, Value>, out: &mut BytesMut) {
         self.choices[at].spoke = true;
         self.chunk(self.choices[at].index, out, |out| {
             for (nth, (key, value)) in fields.iter().enumerate() {
@@ -242,13 +242,13 @@ impl Encoder {
             _ => {}
         }
         if let Some(fields) = write::part(part) {
-            self.part(at, fields, out);
+            self.part(at, &fields, out);
         }
     }
 
     fn call(&mut self, at: usize, call: ToolCall, state: Option<OpaqueState>, out: &mut BytesMut) {
         match write::arguments(&call.arguments.0, call.custom) {
-            Ok(args) => self.part(at, write::call(&call, args, state.as_ref()), out),
+            Ok(args) => self.part(at, &write::call(&call, args, state.as_ref()), out),
             Err(write::Malformed) => self.choices[at].odd.push((call, state)),
         }
     }
@@ -301,7 +301,7 @@ impl Encoder {
             for (call, state) in std::mem::take(&mut self.choices[at].odd) {
                 if !is_cut {
                     self.choices[at].held.malformed = true;
-                    self.part(at, write::call(&call, json!({}), state.as_ref()), out);
+                    self.part(at, &write::call(&call, json!({}), state.as_ref()), out);
                 }
             }
         }

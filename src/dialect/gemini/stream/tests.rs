@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "a case is written shorter so")]
+
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
@@ -27,7 +29,9 @@ fn read(chunks: &[Value]) -> Vec<ChatEvent> {
 
 fn collected(chunks: &[Value]) -> Result<ChatResponse, WireError> {
     let mut collector = Collector::new();
-    read(chunks).into_iter().for_each(|it| collector.push(it));
+    for event in read(chunks) {
+        collector.push(event);
+    }
     collector.finish()
 }
 
@@ -346,7 +350,9 @@ fn ec_077_a_lone_surrogate_costs_no_part() {
     decoder.decode(&SseFrame { event: None, data: Bytes::from_static(data) }, &mut events).unwrap();
     decoder.finish(&mut events).unwrap();
     let mut collector = Collector::new();
-    events.into_iter().for_each(|it| collector.push(it));
+    for event in events {
+        collector.push(event);
+    }
     assert_eq!(collector.finish().unwrap().choices[0].parts[0].as_text(), Some("a\u{FFFD}"));
 }
 

@@ -6,8 +6,8 @@ use crate::dialect::{
     Recall,
     callee::{Callee, callee, custom_input},
     canonical::{
-        Arguments, Citation, Extra, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, ServerStep,
-        StateKind, ToolCall, WebResult, names::minted_id,
+        Arguments, Citation, Extra, Media, MediaKind, MediaSource, Namespaced, OpaqueState, Part, PartKind,
+        ServerStep, StateKind, ToolCall, WebResult, names::minted_id,
     },
     openai_responses::ID,
 };
@@ -123,8 +123,11 @@ impl Reader {
         if name.is_empty() {
             return None;
         }
-        let flat = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}__{name}") };
-        let told = callee(&self.recall, &flat);
+        let told = match Namespaced::key(namespace, name) {
+            _ if namespace.is_empty() => callee(&self.recall, name),
+            key if self.recall.names.contains_key(&key) => callee(&self.recall, &key),
+            _ => callee(&self.recall, &Namespaced::flat_name(namespace, name)),
+        };
         self.held.calls |= told != Callee::Answer;
         Some(match told {
             Callee::Answer => (String::new(), Form::Answer),

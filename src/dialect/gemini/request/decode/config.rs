@@ -112,7 +112,7 @@ fn output(
         }),
     };
     match (mime.as_deref(), &schema) {
-        (Some("application/json"), _) | (None, _) => {}
+        (Some("application/json") | None, _) => {}
         (Some("text/plain"), None) => kept.note("responseMimeType", json!("text/plain")),
         (Some(other), _) => drop(left.insert("responseMimeType".to_owned(), json!(other))),
     }

@@ -28,15 +28,15 @@ pub(super) fn tools(fields: &mut Fields) -> Result<Vec<Tool>, DecodeError> {
         let mut fields = proto::open(it, format!("{at}/{index}"))?;
         let at = fields.at("functionDeclarations");
         for (index, it) in fields.array("functionDeclarations")?.unwrap_or_default().into_iter().enumerate() {
-            tools.push(function(it, format!("{at}/{index}"))?);
+            tools.push(function(it, &format!("{at}/{index}"))?);
         }
         tools.extend(proto::rest(fields).into_iter().map(|(key, value)| builtin(&key, value)));
     }
     Ok(tools)
 }
 
-fn function(value: Value, at: String) -> Result<Tool, DecodeError> {
-    let mut fields = proto::open(value, &at)?;
+fn function(value: Value, at: &str) -> Result<Tool, DecodeError> {
+    let mut fields = proto::open(value, at)?;
     let name = fields.required_string("name")?;
     let description = fields.string("description")?;
     let full = fields.any("parametersJsonSchema");
@@ -61,7 +61,7 @@ fn function(value: Value, at: String) -> Result<Tool, DecodeError> {
         schema,
         strict: None,
         cache: None,
-        extra: extended(&fields.rest(ID), &at, form),
+        extra: extended(&fields.rest(ID), at, form),
     })
 }
 

@@ -52,6 +52,7 @@ pub(in super::super) fn request(
     _: &UpstreamModel,
     abilities: &Abilities,
 ) -> Result<Encoded, EncodeError> {
+    crate::dialect::foreign::refuse_stateful(request)?;
     let names = NameMap::of(request, NameRule::dotted(abilities.max_tool_name));
     let mut writer = Writer { request, abilities, names, calls: HashMap::new(), losses: Vec::new() };
     let body = writer.body()?;

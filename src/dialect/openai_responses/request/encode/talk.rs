@@ -286,6 +286,11 @@ pub(super) fn place(turn: &Turn, index: usize) -> String {
         let item = turn.parts.get(index).and_then(|it| it.extra.get());
         return item.map_or_else(|| turn.at.clone(), |it| it.at.clone());
     }
-    let content = if turn.at == "/system" { "" } else { "/content" };
+    let content = match turn.at.as_str() {
+        "/system" => "",
+        // Gemini's contents have parts.
+        it if it.starts_with("/contents") || it == "/systemInstruction" => "/parts",
+        _ => "/content",
+    };
     if turn.plain { format!("{}{content}", turn.at) } else { format!("{}{content}/{index}", turn.at) }
 }

@@ -20,6 +20,9 @@ impl Writer<'_> {
         let mut written: Vec<Value> = Vec::new();
         for (index, tool) in request.tools.iter().enumerate() {
             if is_revealed(tool) {
+                if let Some(it) = &tool.namespaced {
+                    self.recall.names.insert(Namespaced::key(&it.namespace, &it.name), tool.name.clone());
+                }
                 kept.push(tool);
                 continue;
             }
@@ -60,9 +63,13 @@ impl Writer<'_> {
     }
 
     fn tool(&mut self, tool: &Tool, at: &str) -> Option<Value> {
-        let name = match &tool.namespaced {
-            Some(it) => it.name.clone(),
-            None => self.names.wire(&tool.name).to_owned(),
+        let (name, told) = match &tool.namespaced {
+            Some(it) => {
+                let key = Namespaced::key(&it.namespace, &it.name);
+                self.recall.names.insert(key.clone(), tool.name.clone());
+                (it.name.clone(), key)
+            }
+            None => (self.names.wire(&tool.name).to_owned(), self.names.wire(&tool.name).to_owned()),
         };
         let mut written = match &tool.kind {
             ToolKind::Function => self.function(&name, tool.description.as_deref(), tool),
@@ -72,7 +79,7 @@ impl Writer<'_> {
             ToolKind::Custom { format } => {
                 let reason = "the model has no tools of free text and was told a function with one string";
                 self.approximate(at, Severity::Cosmetic, reason);
-                self.recall.custom_tools.insert(self.names.wire(&tool.name).to_owned());
+                self.recall.custom_tools.insert(told);
                 free_text(&name, tool, format.as_ref())
             }
             ToolKind::Builtin { dialect: ID, raw, .. } => return Some(raw.clone()),

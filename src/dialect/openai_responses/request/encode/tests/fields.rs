@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::dialect::canonical::PartKind;
 
 fn hello() -> Value {
     chat(json!([{"role": "user", "content": "Hello."}]))
@@ -280,4 +281,33 @@ fn chat_and_responses_share_some_fields() {
     }
     assert!(body.get("user").is_none());
     assert!(encoded.losses.is_empty(), "{:?}", encoded.losses);
+}
+
+#[test]
+fn ec_009_a_call_in_a_namespace_is_recalled_by_its_flat_name() {
+    let tool = |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}});
+    let namespace =
+        |name: &str| json!({"type": "namespace", "name": name, "description": "A.", "tools": [tool("read")]});
+    let asked = with(
+        input(json!("x")),
+        json!({"tools": [namespace("mcp__files__"), namespace("a"), tool("a__read")]}),
+    );
+    let (_, encoded) = told(R, &asked);
+    let call = |namespace: Option<&str>, name: &str| {
+        let mut item = json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": name, "arguments": "{}", "status": "completed"});
+        if let Some(namespace) = namespace {
+            item["namespace"] = namespace.into();
+        }
+        let answer = json!({"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [item]});
+        let answer = R.client().decode_response(answer.to_string().as_bytes(), &encoded.recall).unwrap();
+        let called = answer.choices[0].parts.iter().find_map(|it| match &it.kind {
+            PartKind::ToolCall(call) => Some(call.name.clone()),
+            _ => None,
+        });
+        called.unwrap()
+    };
+    assert_eq!(call(Some("mcp__files__"), "read"), "mcp__files__read");
+    assert_eq!(call(Some("a"), "read"), "a__read_2");
+    assert_eq!(call(None, "a__read"), "a__read");
+    assert_eq!(call(Some("unheard"), "of"), "unheard__of");
 }
