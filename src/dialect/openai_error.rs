@@ -211,13 +211,6 @@ fn message_of(object: &Value) -> Option<String> {
 }
 
 fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &str) -> ErrorKind {
-    let said = |word: &str| error_type == Some(word) || code == Some(word);
-    let lower = message.to_ascii_lowercase();
-    if matches!(status, 0..=299 | 400 | 413 | 422 | 500)
-        && (said("context_length_exceeded") || upstream_words::say_too_long(&lower))
-    {
-        return ErrorKind::ContextTooLong;
-    }
     const NO_QUOTA: [&str; 5] = [
         "insufficient_quota",
         "billing_error",
@@ -225,6 +218,13 @@ fn kind_of(status: u16, error_type: Option<&str>, code: Option<&str>, message: &
         "usage_limit_reached",
         "usage_not_included",
     ];
+    let said = |word: &str| error_type == Some(word) || code == Some(word);
+    let lower = message.to_ascii_lowercase();
+    if matches!(status, 0..=299 | 400 | 413 | 422 | 500)
+        && (said("context_length_exceeded") || upstream_words::say_too_long(&lower))
+    {
+        return ErrorKind::ContextTooLong;
+    }
     if NO_QUOTA.into_iter().any(said) {
         return ErrorKind::QuotaExhausted;
     }

@@ -98,17 +98,17 @@ fn told_as(dialect: DialectId, reason: FinishReason) -> FinishReason {
         (
             DialectId::OpenaiChat | DialectId::OpenaiResponses,
             FinishReason::StopSequence | FinishReason::Pause,
-        ) => FinishReason::Stop,
-        (DialectId::OpenaiChat | DialectId::OpenaiResponses, FinishReason::ContextFull) => {
-            FinishReason::Length
-        }
-        (DialectId::Gemini, FinishReason::StopSequence) => FinishReason::Stop,
-        (DialectId::Gemini, FinishReason::ContextFull) => FinishReason::Length,
-        (DialectId::Gemini, FinishReason::Refusal) => FinishReason::ContentFilter,
-        (
+        )
+        | (DialectId::Gemini, FinishReason::StopSequence)
+        | (
             DialectId::OpenaiChat | DialectId::OpenaiResponses | DialectId::AnthropicMessages,
             FinishReason::Malformed | FinishReason::Other,
         ) => FinishReason::Stop,
+        (
+            DialectId::OpenaiChat | DialectId::OpenaiResponses | DialectId::Gemini,
+            FinishReason::ContextFull,
+        ) => FinishReason::Length,
+        (DialectId::Gemini, FinishReason::Refusal) => FinishReason::ContentFilter,
         (DialectId::AnthropicMessages, FinishReason::ContentFilter) => FinishReason::Refusal,
         (_, reason) => reason,
     }

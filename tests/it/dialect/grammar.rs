@@ -21,7 +21,7 @@ fn numbered(events: &[String]) -> String {
         match event.split_once("\"sequence_number\":") {
             Some((before, after)) => {
                 let rest = after.trim_start_matches(|it: char| it.is_ascii_digit());
-                text.push_str(&format!("{before}\"sequence_number\":{number}{rest}"));
+                text.extend([before, "\"sequence_number\":", &number.to_string(), rest]);
             }
             None => text.push_str(event),
         }

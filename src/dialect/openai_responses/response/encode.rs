@@ -112,7 +112,7 @@ impl Output<'_> {
     /// Adds to the message that is being said, or begins one. An id of its own begins a message of its own.
     fn content(&mut self, mut content: Value, extra: &Map<String, Value>) {
         if self.run != Run::Message || extra.contains_key("id") {
-            let mut message = item::message(&self.id(Kind::Message), Status::Completed, Vec::new());
+            let mut message = item::message(&self.id(Kind::Message), Status::Completed, &[]);
             for key in ["id", "phase"] {
                 if let Some(value) = extra.get(key) {
                     message[key] = value.clone();

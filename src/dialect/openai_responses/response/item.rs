@@ -71,7 +71,7 @@ pub(in crate::dialect::openai_responses) fn refusal(text: &str) -> Value {
     json!({ "type": "refusal", "refusal": text })
 }
 
-pub(in crate::dialect::openai_responses) fn message(id: &str, status: Status, content: Vec<Value>) -> Value {
+pub(in crate::dialect::openai_responses) fn message(id: &str, status: Status, content: &[Value]) -> Value {
     json!({
         "type": "message", "id": id, "status": status.name(), "role": "assistant", "content": content,
     })

@@ -254,7 +254,7 @@ fn halves(raw: Value, call: ServerStep, result: ServerStep) -> Vec<Part> {
 
 /// An image that was made; one that was not yet, or could not be, is kept as it came.
 fn image(mut fields: Map<String, Value>) -> Part {
-    if !fields.get("result").and_then(Value::as_str).is_some_and(|it| !it.is_empty()) {
+    if fields.get("result").and_then(Value::as_str).is_none_or(str::is_empty) {
         let raw = Value::Object(fields);
         return Part::new(PartKind::ServerTool { dialect: ID, raw, step: None });
     }

@@ -63,7 +63,7 @@ pub(super) struct Call {
     place: usize,
     id: String,
     head: Option<Head>,
-    call: ToolCall,
+    made: ToolCall,
 }
 
 impl Block {
@@ -82,20 +82,20 @@ impl Block {
     pub(super) fn call(key: u32, id: &str, name: &str, custom: bool) -> Self {
         let call =
             ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: Arguments::default(), custom };
-        Self { key, told: Told::Call(Call { place: 0, id: String::new(), head: None, call }) }
+        Self { key, told: Told::Call(Call { place: 0, id: String::new(), head: None, made: call }) }
     }
 
     /// Tells of a call: its name is known when its block begins.
     pub(super) fn begin_call(&mut self, encoder: &mut Encoder, out: &mut BytesMut) {
         let Told::Call(told) = &mut self.told else { return };
-        let (kind, event) = if told.call.custom {
+        let (kind, event) = if told.made.custom {
             (Kind::Custom, "response.custom_tool_call_input.delta")
         } else {
             (Kind::Function, "response.function_call_arguments.delta")
         };
         let context = encoder.context.clone();
         let (place, id) =
-            encoder.add_item(kind, |id| item::call(id, Status::InProgress, &told.call, &context), out);
+            encoder.add_item(kind, |id| item::call(id, Status::InProgress, &told.made, &context), out);
         told.head = Some(Head::new(event, &json!({ "item_id": id, "output_index": place })));
         (told.place, told.id) = (place, id);
     }
@@ -129,7 +129,7 @@ impl Block {
                 thought.state = Some(data.clone());
             }
             (Told::Call(told), Delta::Arguments(text)) if !text.is_empty() => {
-                told.call.arguments.0.push_str(text);
+                told.made.arguments.0.push_str(text);
                 if let Some(head) = &told.head {
                     encoder.frames.put_delta(head, text, b"", out);
                 }
@@ -164,7 +164,7 @@ impl Block {
                 encoder.cut_item(place, &item::reasoning(&id, Status::Incomplete, &text, None));
             }
             Told::Call(told) => {
-                let item = item::call(&told.id, Status::Incomplete, &told.call, &encoder.context);
+                let item = item::call(&told.id, Status::Incomplete, &told.made, &encoder.context);
                 encoder.cut_item(told.place, &item);
             }
             Told::Text(_) | Told::Refusal(_) | Told::Reasoning(_) => {}
@@ -272,22 +272,22 @@ impl Reasoning {
 
 impl Call {
     fn end(mut self, encoder: &mut Encoder, out: &mut BytesMut) {
-        let arguments = &mut self.call.arguments.0;
-        if !self.call.custom && arguments.trim().is_empty() {
+        let arguments = &mut self.made.arguments.0;
+        if !self.made.custom && arguments.trim().is_empty() {
             arguments.push_str("{}");
             if let Some(head) = &self.head {
                 encoder.frames.put_delta(head, "{}", b"", out);
             }
         }
-        let (event, field) = if self.call.custom {
+        let (event, field) = if self.made.custom {
             ("response.custom_tool_call_input.done", "input")
         } else {
             ("response.function_call_arguments.done", "arguments")
         };
         let mut fields = json!({ "item_id": self.id, "output_index": self.place });
-        fields[field] = self.call.arguments.0.as_str().into();
+        fields[field] = self.made.arguments.0.as_str().into();
         encoder.frames.put(event, &fields, out);
-        let item = item::call(&self.id, Status::Completed, &self.call, &encoder.context);
+        let item = item::call(&self.id, Status::Completed, &self.made, &encoder.context);
         encoder.finish_item(self.place, item, out);
     }
 }

@@ -214,7 +214,9 @@ impl EventDecoder for Decoder {
                 DecodeError::new("", format!("an event of the answer is not one of Responses: {it}"))
             })?;
         }
-        out.into_iter().for_each(|it| self.serializer.push(it, events));
+        for event in out {
+            self.serializer.push(event, events);
+        }
         Ok(())
     }
 
@@ -222,7 +224,9 @@ impl EventDecoder for Decoder {
         if self.phase != Phase::Ended {
             let mut out = Vec::new();
             self.truncated("the upstream's answer ended before its end", &mut out);
-            out.into_iter().for_each(|it| self.serializer.push(it, events));
+            for event in out {
+                self.serializer.push(event, events);
+            }
         }
         Ok(())
     }

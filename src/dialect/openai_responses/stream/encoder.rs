@@ -158,7 +158,7 @@ impl Encoder {
         if self.message.is_none() {
             self.end_step(out);
             self.tell_last(Status::Completed, out);
-            let item = |id: &str| item::message(id, Status::InProgress, Vec::new());
+            let item = |id: &str| item::message(id, Status::InProgress, &[]);
             let (place, id) = self.announce(Kind::Message, item, out);
             self.message = Some(Message { place, id, content: Vec::new() });
         }
@@ -167,7 +167,7 @@ impl Encoder {
 
     fn end_message(&mut self, out: &mut BytesMut) {
         if let Some(Message { place, id, content }) = self.message.take() {
-            self.finish_item(place, item::message(&id, Status::Completed, content), out);
+            self.finish_item(place, item::message(&id, Status::Completed, &content), out);
         }
     }
 
@@ -243,7 +243,7 @@ impl Encoder {
             block.cut(self);
         }
         if let Some(Message { place, id, content }) = self.message.take() {
-            self.items[place] = Some(wire::bytes(&item::message(&id, Status::Incomplete, content)));
+            self.items[place] = Some(wire::bytes(&item::message(&id, Status::Incomplete, &content)));
         }
         if let Some(step) = self.step.take() {
             self.items[step.place] = Some(wire::bytes(&step.item(Status::Incomplete)));

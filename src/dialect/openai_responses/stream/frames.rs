@@ -85,7 +85,6 @@ fn put_number(number: u64, out: &mut BytesMut) {
     let mut left = number;
     loop {
         at -= 1;
-        #[expect(clippy::cast_possible_truncation, reason = "one digit")]
         let digit = (left % 10) as u8;
         digits[at] = b'0' + digit;
         left /= 10;

@@ -14,7 +14,7 @@ use crate::dialect::{
 #[derive(Debug)]
 pub(super) struct Items {
     pub(super) reader: Reader,
-    items: Vec<Item>,
+    known: Vec<Item>,
     /// The next block's key.
     next: u32,
 }
@@ -87,14 +87,14 @@ struct Call {
 
 impl Items {
     pub(super) fn new(recall: &Recall) -> Self {
-        Self { reader: Reader::new(recall), items: Vec::new(), next: 0 }
+        Self { reader: Reader::new(recall), known: Vec::new(), next: 0 }
     }
 
     fn find(&self, index: Option<u64>, id: Option<&str>) -> Option<usize> {
         match (index, id) {
-            (Some(_), _) => self.items.iter().rposition(|it| it.index == index),
-            (None, Some(id)) => self.items.iter().rposition(|it| it.id.as_deref() == Some(id)),
-            (None, None) => self.items.len().checked_sub(1),
+            (Some(_), _) => self.known.iter().rposition(|it| it.index == index),
+            (None, Some(id)) => self.known.iter().rposition(|it| it.id.as_deref() == Some(id)),
+            (None, None) => self.known.len().checked_sub(1),
         }
     }
 
@@ -104,11 +104,11 @@ impl Items {
             Some(at) => at,
             None => {
                 let id = event.item_id.as_deref().map(str::to_owned);
-                self.items.push(Item { index: event.output_index, id, kind: kind(), done: false });
-                self.items.len() - 1
+                self.known.push(Item { index: event.output_index, id, kind: kind(), done: false });
+                self.known.len() - 1
             }
         };
-        Some(&mut self.items[at]).filter(|it| !it.done)
+        Some(&mut self.known[at]).filter(|it| !it.done)
     }
 
     /// Handles `output_item.added`.
@@ -131,7 +131,7 @@ impl Items {
             }
             _ => Kind::Whole(item),
         };
-        self.items.push(Item { index, id, kind, done: false });
+        self.known.push(Item { index, id, kind, done: false });
     }
 
     /// Handles a piece of a message's text.
@@ -271,7 +271,7 @@ impl Items {
         out: &mut Vec<ChatEvent>,
     ) {
         if let Some(at) = self.find(event.output_index, event.item_id.as_deref())
-            && let Item { kind: Kind::Call(call), done: false, .. } = &mut self.items[at]
+            && let Item { kind: Kind::Call(call), done: false, .. } = &mut self.known[at]
         {
             call.complete(&text.unwrap_or_default(), out);
         }
@@ -280,8 +280,8 @@ impl Items {
     /// Handles `output_item.done`: the item as it is, whatever was told of it.
     pub(super) fn done(&mut self, index: Option<u64>, item: Value, out: &mut Vec<ChatEvent>) {
         match self.find(index, word(&item, "id").as_deref()) {
-            Some(at) if fits(&self.items[at].kind, &item) => self.finish(at, Some(item), out),
-            Some(at) if index.is_none() || self.items[at].done => {}
+            Some(at) if fits(&self.known[at].kind, &item) => self.finish(at, Some(item), out),
+            Some(at) if index.is_none() || self.known[at].done => {}
             _ => self.whole(index, item, out),
         }
     }
@@ -293,12 +293,12 @@ impl Items {
             collect::unfold_part(part, 0, self.next, out);
             self.next += 1;
         }
-        self.items.push(Item { index, id, kind: Kind::Whole(Value::Null), done: true });
+        self.known.push(Item { index, id, kind: Kind::Whole(Value::Null), done: true });
     }
 
     /// Ends an item; `full` is all of it, if the upstream said so.
     fn finish(&mut self, at: usize, full: Option<Value>, out: &mut Vec<ChatEvent>) {
-        let item = &mut self.items[at];
+        let item = &mut self.known[at];
         if std::mem::replace(&mut item.done, true) {
             return;
         }
@@ -310,7 +310,9 @@ impl Items {
                     self.reader.held.refusal |= is_refusal(part);
                     fill_content(contents, index, part, next, out);
                 }
-                contents.iter_mut().for_each(|it| it.close(out));
+                for content in contents {
+                    content.close(out);
+                }
             }
             Kind::Reasoning(thought) => thought.finish(full.as_ref(), next, out),
             Kind::Call(call) => {
@@ -336,20 +338,20 @@ impl Items {
 
     /// Takes the output of the whole answer: what is there and was not told is told, what is open is ended.
     pub(super) fn settle(&mut self, output: Vec<Value>, out: &mut Vec<ChatEvent>) {
-        let known = self.items.len();
-        let mut met = vec![false; known];
+        let before = self.known.len();
+        let mut met = vec![false; before];
         for (index, item) in (0..).zip(output) {
             let same = |it: &Item| {
                 let same_id = it.id.is_some() && it.id == word(&item, "id");
                 same_id || it.call_id().is_some_and(|id| Some(id) == word(&item, "call_id").as_deref())
             };
-            let found = (0..known)
-                .find(|at| !met[*at] && same(&self.items[*at]))
-                .or_else(|| (0..known).find(|at| !met[*at] && self.items[*at].index == Some(index)));
+            let found = (0..before)
+                .find(|at| !met[*at] && same(&self.known[*at]))
+                .or_else(|| (0..before).find(|at| !met[*at] && self.known[*at].index == Some(index)));
             match found {
                 Some(at) => {
                     met[at] = true;
-                    let fitting = Some(item).filter(|it| fits(&self.items[at].kind, it));
+                    let fitting = Some(item).filter(|it| fits(&self.known[at].kind, it));
                     self.finish(at, fitting, out);
                 }
                 None => self.whole(Some(index), item, out),
@@ -359,7 +361,7 @@ impl Items {
 
     /// Ends what is open. What waited for its end, and never came whole, is told as it was.
     pub(super) fn end(&mut self, out: &mut Vec<ChatEvent>) {
-        for at in 0..self.items.len() {
+        for at in 0..self.known.len() {
             self.finish(at, None, out);
         }
     }

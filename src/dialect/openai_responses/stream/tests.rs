@@ -32,7 +32,7 @@ fn read_with(events: &[Value], recall: &Recall) -> Vec<ChatEvent> {
     let mut out = Vec::new();
     for event in events {
         let kind = event["type"].as_str().map(str::to_owned);
-        let frame = SseFrame { event: kind.map(Into::into), data: Bytes::from(event.to_string()) };
+        let frame = SseFrame { event: kind, data: Bytes::from(event.to_string()) };
         decoder.decode(&frame, &mut out).unwrap();
     }
     decoder.finish(&mut out).unwrap();
@@ -45,7 +45,9 @@ fn read(events: &[Value]) -> Vec<ChatEvent> {
 
 fn collected(events: Vec<ChatEvent>) -> Result<ChatResponse, WireError> {
     let mut collector = Collector::new();
-    events.into_iter().for_each(|it| collector.push(it));
+    for event in events {
+        collector.push(event);
+    }
     collector.finish()
 }
 

@@ -18,7 +18,7 @@ impl Tap {
             Some(event) => Some(event.to_owned()),
         };
         match kind.as_deref() {
-            Some(kind) if kind.ends_with(".delta") => {
+            Some(kind) if kind.strip_suffix(".delta").is_some() => {
                 let lengths = peek::values(data, &KEYS.delta).filter_map(peek::string_length);
                 self.seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
                 self.seen.content_seen = true;

@@ -21,6 +21,13 @@ const MESSAGES: &str = concat!(
     "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
 
+const RESPONSES: &str = concat!(
+    "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"model\":\"gpt\",\"status\":\"in_progress\",\"output\":[],\"usage\":null}}\n\n",
+    "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hello\"}\n\n",
+    "event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"text\":\"Hello\"}\n\n",
+    "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"status\":\"completed\",\"error\":null,\"incomplete_details\":null,\"output\":[{\"type\":\"message\",\"content\":[{\"text\":\"Hello\"}]}],\"usage\":{\"input_tokens\":1210,\"input_tokens_details\":{\"cached_tokens\":1000},\"output_tokens\":50}}}\n\n",
+);
+
 /// Passes a stream in the given pieces: what came out, how it ended, what was seen.
 fn pass(dialect: DialectId, hide_usage: bool, pieces: &[&[u8]]) -> (String, TapEnd, Tapped) {
     let mut tap = Tap::new(dialect, hide_usage, 1 << 20);
@@ -204,5 +211,43 @@ fn ec_077_a_line_end_that_is_cut_stays_whole() {
         let (head, tail) = stream.as_bytes().split_at(cut);
         assert_eq!(pass(DialectId::OpenaiChat, false, &[head, tail]).0, stream, "at {cut}");
         assert_eq!(pass(DialectId::OpenaiChat, true, &[head, tail]).0, hidden, "at {cut}");
+    }
+}
+
+#[test]
+fn a_stream_of_responses_is_counted_once_and_known_by_its_end() {
+    let responses = DialectId::OpenaiResponses;
+    let (out, end, seen) = pass(responses, false, &[RESPONSES.as_bytes()]);
+    assert_eq!((out.as_str(), end), (RESPONSES, TapEnd::Complete));
+    assert_eq!((seen.id.as_deref(), seen.model.as_deref()), (Some("resp_1"), Some("gpt")));
+    assert_eq!((seen.finish.as_deref(), seen.text_bytes), (Some("completed"), 5));
+    assert_eq!(
+        (seen.usage.input, seen.usage.cache_read, seen.usage.output),
+        (Some(210), Some(1000), Some(50))
+    );
+
+    let at = RESPONSES.find("event: response.completed").unwrap();
+    let (_, end, seen) = pass(responses, false, &[&RESPONSES.as_bytes()[..at]]);
+    assert_eq!((end, seen.content_seen), (TapEnd::Truncated, true));
+
+    let called = RESPONSES
+        .replace(r#"[{"type":"message""#, r#"[{"type":"function_call","name":"f"},{"type":"message""#);
+    assert_eq!(pass(responses, false, &[called.as_bytes()]).2.finish.as_deref(), Some("function_call"));
+    let cut = RESPONSES
+        .replace(r#""status":"completed""#, r#""status":"incomplete""#)
+        .replace(r#""incomplete_details":null"#, r#""incomplete_details":{"reason":"max_output_tokens"}"#);
+    assert_eq!(pass(responses, false, &[cut.as_bytes()]).2.finish.as_deref(), Some("max_output_tokens"));
+}
+
+#[test]
+fn ec_036_what_follows_an_error_event_of_responses_still_passes() {
+    let error =
+        "event: error\ndata: {\"type\":\"error\",\"code\":\"server_is_overloaded\",\"message\":\"busy\"}\n\n";
+    let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_is_overloaded\",\"message\":\"busy\"}}}\n\n";
+    for stream in [error.to_owned(), failed.to_owned(), [error, failed].concat()] {
+        let (out, end, _) = pass(DialectId::OpenaiResponses, false, &[stream.as_bytes()]);
+        assert_eq!(out, stream);
+        let TapEnd::Errored(error) = end else { panic!("{end:?}") };
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Overloaded, "busy"));
     }
 }
