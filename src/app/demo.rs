@@ -14,21 +14,25 @@ use crate::{
 pub const CHAT_MODEL: &str = "demo-chat";
 /// The demo's model at a Messages upstream.
 pub const MESSAGES_MODEL: &str = "demo-messages";
+/// The demo's model at a Responses upstream.
+pub const RESPONSES_MODEL: &str = "demo-responses";
+/// The demo's model at a Gemini upstream.
+pub const GEMINI_MODEL: &str = "demo-gemini";
+
+/// All of them.
+pub const MODELS: [&str; 4] = [CHAT_MODEL, RESPONSES_MODEL, MESSAGES_MODEL, GEMINI_MODEL];
 
 /// Adds the demo's upstreams, tenant and key.
 pub fn add(config: &mut Config, simulator: SocketAddr, key: &PlainKey) {
-    config.upstreams.push(upstream(
-        "demo-openai",
-        "openai-compatible",
-        &format!("http://{simulator}/v1"),
-        CHAT_MODEL,
-    ));
-    config.upstreams.push(upstream(
-        "demo-anthropic",
-        "anthropic",
-        &format!("http://{simulator}"),
-        MESSAGES_MODEL,
-    ));
+    let root = format!("http://{simulator}");
+    for (name, kind, base_url, model) in [
+        ("demo-openai", "openai-compatible", &format!("{root}/v1"), CHAT_MODEL),
+        ("demo-openai-responses", "openai-responses", &format!("{root}/v1"), RESPONSES_MODEL),
+        ("demo-anthropic", "anthropic", &root, MESSAGES_MODEL),
+        ("demo-google", "gemini", &root, GEMINI_MODEL),
+    ] {
+        config.upstreams.push(upstream(name, kind, base_url, model));
+    }
     config.tenants.push(tenants::Tenant {
         name: "demo".to_owned(),
         losses: None,

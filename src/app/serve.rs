@@ -186,7 +186,8 @@ impl Demo {
         println!(
             "\nDragoman runs at http://{address}, with a simulated upstream for each dialect.\nYour key: {key}\n"
         );
-        println!("Try it:\n");
+        let models = super::demo::MODELS.join(", ");
+        println!("Models, each in any dialect: {models}\n\nTry it:\n");
         println!("  curl http://{address}/v1/chat/completions \\");
         println!("    -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\");
         println!(
