@@ -36,11 +36,10 @@ fn text(ask: &Ask, length: usize) -> String {
             )
         }
     };
-    match ask.images {
-        0 => {}
-        1 => said.push_str(" I saw 1 image."),
-        count => {
-            let _ = write!(said, " I saw {count} images.");
+    for (verb, count, thing) in [("saw", ask.images, "image"), ("read", ask.documents, "document")] {
+        let plural = if count == 1 { "" } else { "s" };
+        if count > 0 {
+            let _ = write!(said, " I {verb} {count} {thing}{plural}.");
         }
     }
     said

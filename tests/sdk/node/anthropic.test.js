@@ -1,15 +1,14 @@
-// The official Anthropic SDK, against upstreams of either dialect.
+// The official Anthropic SDK, against upstreams of every dialect.
 import assert from 'node:assert/strict';
 
 import Anthropic from '@anthropic-ai/sdk';
 
-import { MODELS, PNG, URL, anthropic, gatewayOnly, model, once, scenario } from './setup.js';
+import { BOTH, MODELS, PDF, PNG, THOUGHT, URL, anthropic, gatewayOnly, model, once, scenario } from './setup.js';
 
 const OWN = 'messages';
 const tool = (name, properties) => ({ name, description: name, input_schema: { type: 'object', properties } });
 const WEATHER = tool('get_weather', { city: { type: 'string' }, days: { type: 'number' } });
 const TIME = tool('get_time', { zone: { type: 'string' } });
-const BOTH = 'Please call get_weather {"city": "Oslo", "days": 2} and call get_time {"zone": "CET"}';
 const PIXEL = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: PNG } };
 const user = (content) => ({ role: 'user', content });
 
@@ -103,6 +102,12 @@ scenario('images', OWN, async (to, streamed) => {
   assert.match(text(message), /I saw 1 image\./);
 });
 
+scenario('a document', OWN, async (to, streamed) => {
+  const document = { type: 'document', title: 'hello', source: { type: 'base64', media_type: 'application/pdf', data: PDF } };
+  const message = await ask(streamed, model(to), [user([document, { type: 'text', text: 'Read' }])]);
+  assert.match(text(message), /I read 1 document\./);
+});
+
 scenario('structured output', OWN, async (to, streamed) => {
   const schema = {
     type: 'object',
@@ -122,7 +127,7 @@ scenario('thinking is kept over turns', OWN, async (to, streamed) => {
   const message = await ask(streamed, model(to), turns, more);
   const [thought] = message.content;
   assert.equal(thought.type, 'thinking');
-  assert.equal(thought.thinking, `The user wrote ${BOTH.length} characters. A short answer will do.`);
+  assert.equal(thought.thinking, THOUGHT);
   // What a Chat upstream thinks nobody signs.
   assert.match(thought.signature, to === 'messages' ? /^sim-signature-/ : /^$/);
   turns.push({ role: 'assistant', content: message.content });
