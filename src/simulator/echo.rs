@@ -36,10 +36,18 @@ fn text(ask: &Ask, length: usize) -> String {
             )
         }
     };
-    for (verb, count, thing) in [("saw", ask.images, "image"), ("read", ask.documents, "document")] {
-        let plural = if count == 1 { "" } else { "s" };
-        if count > 0 {
-            let _ = write!(said, " I {verb} {count} {thing}{plural}.");
+    match ask.images {
+        0 => {}
+        1 => said.push_str(" I saw 1 image."),
+        count => {
+            let _ = write!(said, " I saw {count} images.");
+        }
+    }
+    match ask.documents {
+        0 => {}
+        1 => said.push_str(" I read 1 document."),
+        count => {
+            let _ = write!(said, " I read {count} documents.");
         }
     }
     said

@@ -66,7 +66,7 @@ pub(super) fn blocks<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
     message["content"].as_array().into_iter().flatten().filter(|it| it["type"] == kind).collect()
 }
 
-/// How many blocks of this type a message has, those in its tool results among them.
+/// How many blocks of this type a message has, those in tool results included.
 fn everywhere(message: &Value, kind: &str) -> usize {
     let inside: usize = blocks(message, "tool_result").iter().map(|it| blocks(it, kind).len()).sum();
     blocks(message, kind).len() + inside

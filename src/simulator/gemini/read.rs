@@ -87,22 +87,22 @@ fn text_of(content: &Value) -> String {
         .join("\n")
 }
 
-/// How many files a turn has whose type begins so, those in its responses among them.
+/// How many media of this type a turn has, those in tool results included.
 fn media(content: &Value, kind: &str) -> usize {
-    let is_one = |part: &&Value| {
+    let is_it = |part: &&Value| {
         [get(part, "inlineData"), get(part, "fileData")]
             .iter()
             .any(|it| get(it, "mimeType").as_str().is_some_and(|it| it.starts_with(kind)))
     };
     let inside: usize = list(content, "parts")
-        .map(|it| list(get(it, "functionResponse"), "parts").filter(is_one).count())
+        .map(|it| list(get(it, "functionResponse"), "parts").filter(is_it).count())
         .sum();
-    list(content, "parts").filter(is_one).count() + inside
+    list(content, "parts").filter(is_it).count() + inside
 }
 
 fn results(content: &Value) -> Vec<String> {
     let said = |response: &Value| {
-        let only = ["output", "result", "error"].iter().find_map(|it| response.get(*it));
+        let only = ["output", "result", "error", "content"].iter().find_map(|it| response.get(*it));
         match only.unwrap_or(response) {
             Value::String(text) => text.clone(),
             other => other.to_string(),

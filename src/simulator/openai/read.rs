@@ -47,9 +47,9 @@ pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
     }
 }
 
-/// How many parts of a message are of this type.
+/// How many parts of this type a message has.
 fn parts(message: &Value, kind: &str) -> usize {
-    message["content"].as_array().map_or(0, |it| it.iter().filter(|it| it["type"] == kind).count())
+    message["content"].as_array().map_or(0, |parts| parts.iter().filter(|it| it["type"] == kind).count())
 }
 
 fn tool(tool: &Value) -> Tool {

@@ -89,7 +89,7 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-/// How many parts of an item are of this type.
+/// How many parts of this type an item has.
 fn parts(item: &Value, kind: &str) -> usize {
     let count =
         |parts: &Value| parts.as_array().map_or(0, |it| it.iter().filter(|it| it["type"] == kind).count());

@@ -32,12 +32,18 @@ const THINKING = {
 function tools(sunny, noon, more = {}) {
   return {
     get_weather: tool({
+      strict: false,
       description: 'the weather',
       inputSchema: z.object({ city: z.string(), days: z.number() }),
       execute: sunny,
       ...more,
     }),
-    get_time: tool({ description: 'the time', inputSchema: z.object({ zone: z.string() }), execute: noon }),
+    get_time: tool({
+      strict: false,
+      description: 'the time',
+      inputSchema: z.object({ zone: z.string() }),
+      execute: noon,
+    }),
   };
 }
 
@@ -94,7 +100,9 @@ for (const [by, { own, of }] of Object.entries(PROVIDERS)) {
       const value = [words('a picture'), { type: 'image-data', mediaType: 'image/png', data: PNG }];
       const shown = { toModelOutput: () => ({ type: 'content', value }) };
       const asked = { prompt: BOTH, tools: tools(() => 'sunny', () => 'noon', shown), stopWhen: stepCountIs(3) };
-      assert.match((await ask(streamed, model(to), asked)).text, /I saw 1 image\./);
+      // Of Gemini's own models only the third generation looks at them.
+      const name = model(to, by === 'google' && to === 'gemini' ? 'budget' : '');
+      assert.match((await ask(streamed, name, asked)).text, /I saw 1 image\./);
     });
   }
 
@@ -110,8 +118,12 @@ for (const [by, { own, of }] of Object.entries(PROVIDERS)) {
 
   scenario(`${by}: an object`, own, async (to, streamed) => {
     const asked = { model: of(model(to)), schema: City, prompt: 'A city', maxRetries: 0 };
-    const object = streamed ? await streamObject(asked).object : (await generateObject(asked)).object;
-    City.parse(object);
+    if (!streamed) City.parse((await generateObject(asked)).object);
+    else {
+      let last = null;
+      for await (const partial of streamObject(asked).partialObjectStream) last = partial;
+      City.parse(last);
+    }
     City.parse((await ask(streamed, model(to), { prompt: 'A city', output: Output.object({ schema: City }) })).output);
   });
 

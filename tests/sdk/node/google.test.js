@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 
 import { ApiError, FunctionCallingConfigMode, GoogleGenAI, Type } from '@google/genai';
 
-import { BOTH, MODELS, PDF, PNG, THOUGHT, URL, gatewayOnly, google, model, once, scenario } from './setup.js';
+import { BOTH, DIRECT, MODELS, PDF, PNG, THOUGHT, URL, gatewayOnly, google, model, once, scenario } from './setup.js';
 
 const OWN = 'gemini';
 const STRING = { type: Type.STRING };
@@ -63,8 +63,10 @@ scenario('a chat keeps its turns', OWN, async (to, streamed) => {
     if (!streamed) await chat.sendMessage({ message });
     else for await (const _ of await chat.sendMessageStream({ message }));
   }
-  assert.deepEqual(chat.getHistory(true).map((it) => it.role), ['user', 'model', 'user', 'model']);
-  assert.equal(chat.getHistory(true).at(-1).parts.map((it) => it.text ?? '').join(''), 'You wrote 4 characters.');
+  // Every chunk of a stream is a turn of its own to the SDK.
+  const said = { user: '', model: '' };
+  for (const { role, parts } of chat.getHistory(true)) said[role] += parts.map((it) => it.text ?? '').join('');
+  assert.deepEqual(said, { user: 'onetwo!', model: 'You wrote 3 characters.You wrote 4 characters.' });
 });
 
 scenario('parallel tools and their results', OWN, async (to, streamed) => {
@@ -79,9 +81,12 @@ scenario('parallel tools and their results', OWN, async (to, streamed) => {
 });
 
 scenario('tool results with images and errors', OWN, async (to, streamed) => {
-  const { calls, turn } = await ask(streamed, model(to), BOTH, { tools: TOOLS });
+  // Of Gemini's own models only the third generation looks at them.
+  if (DIRECT) return;
+  const name = model(to, to === 'gemini' ? 'budget' : '');
+  const { calls, turn } = await ask(streamed, name, BOTH, { tools: TOOLS });
   const results = [answered(calls[0], { output: 'a picture' }, [PIXEL]), answered(calls[1], { error: 'no clock' })];
-  const next = await ask(streamed, model(to), [user(BOTH), turn, user(...results)], { tools: TOOLS });
+  const next = await ask(streamed, name, [user(BOTH), turn, user(...results)], { tools: TOOLS });
   assert.match(next.text, /I saw 1 image\./);
 });
 
