@@ -7,6 +7,7 @@ MODEL_RESPONSES, MODEL_MESSAGES, MODEL_GEMINI   the same for upstreams of the ot
 DRAGOMAN_DIRECT  set when DRAGOMAN_URL is the simulator itself: only pairs of the same dialect can run
 """
 
+import base64
 import os
 
 import anthropic
@@ -30,6 +31,12 @@ PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIwDiqkL4KAcT9"
     "GO0U4BxoAAAAAElFTkSuQmCC"
 )
+
+# A page without words.
+PDF = base64.b64encode(
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+).decode()
 
 
 class Upstream(str):

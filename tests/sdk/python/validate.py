@@ -163,7 +163,9 @@ def in_short(fault):
     errors = fault.errors(include_url=False, include_context=False, include_input=False)
     depth = max(len(it["loc"]) for it in errors)
     deepest = [it for it in errors if len(it["loc"]) == depth][:3]
-    return "; ".join(f"{'.'.join(map(str, it['loc'][1:]))}: {it['msg']}" for it in deepest)
+    # The names of unions and lists are as long as the types they are made of.
+    places = ((".".join(part for it in each["loc"][1:] if len(part := str(it)) < 60), each["msg"]) for each in deepest)
+    return "; ".join(f"{place}: {message}" for place, message in places)
 
 
 def fetch(url):
