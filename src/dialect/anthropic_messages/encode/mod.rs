@@ -1,5 +1,6 @@
 //! A request in Anthropic's words, written: for any request, as far as the model's abilities go. What they do not reach is noted.
 
+mod answer;
 mod cache;
 mod extras;
 mod hosted;
