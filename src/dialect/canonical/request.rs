@@ -35,6 +35,14 @@ pub struct ChatRequest {
     pub extra: Extra,
 }
 
+impl ChatRequest {
+    /// Where the tools stand that are not among `allowed`.
+    pub fn left_out<'a>(&'a self, allowed: &'a [String]) -> impl Iterator<Item = String> + 'a {
+        let tools = self.tools.iter().enumerate().filter(|(_, it)| !allowed.contains(&it.name));
+        tools.map(|(at, _)| format!("/tools/{at}"))
+    }
+}
+
 /// The turns so far. System prompts are turns too, where they stood: a leading one was the dialect's system prompt.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conversation {

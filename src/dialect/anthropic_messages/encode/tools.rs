@@ -150,6 +150,9 @@ impl Writer<'_> {
                     Severity::Cosmetic,
                     "the tools that are not allowed were left out",
                 );
+                for at in self.request.left_out(names) {
+                    self.drop(at, Severity::Cosmetic, "it is not one of the tools that are allowed");
+                }
                 kind(if *required { "any" } else { "auto" })
             }
             ToolChoice::Other { dialect, raw } if *dialect == ID => {

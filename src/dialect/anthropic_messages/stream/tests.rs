@@ -12,7 +12,8 @@ use crate::{
         ChatEvent, EventDecoder as _, EventEncoder as _, Recall, ReplyContext, SseFrame, TokenUsage,
         WireError,
         canonical::{
-            BlockKind, Citation, Delta, Finish, FinishReason, Part, PartKind, ServerStep, StateKind, WebResult,
+            BlockKind, Citation, Delta, Finish, FinishReason, Part, PartKind, ServerStep, StateKind,
+            WebResult,
         },
     },
     kernel::{
@@ -610,9 +611,8 @@ proptest! {
 
 fn searched(key: u32) -> [ChatEvent; 4] {
     let dialect = crate::dialect::DialectId::OpenaiResponses;
-    let step = |step| {
-        Box::new(Part::new(PartKind::ServerTool { dialect, raw: Value::Null, step: Some(step) }))
-    };
+    let step =
+        |step| Box::new(Part::new(PartKind::ServerTool { dialect, raw: Value::Null, step: Some(step) }));
     let results = vec![WebResult { url: "https://a.example".into(), title: None }];
     [
         block(

@@ -164,6 +164,9 @@ fn bookkeeping(request: &ChatRequest, body: &mut Map<String, Value>, losses: &mu
     }
     if let Some(tier) = &request.service_tier {
         let told = if tier == "standard_only" { "default" } else { tier };
+        if told != tier {
+            losses.push(Loss::approximated("/service_tier", Severity::Cosmetic, "it was told as `default`"));
+        }
         body.insert("service_tier".to_owned(), told.into());
     }
     // Responses keeps answers unless it is told not to; Chat does not, and its clones do not know the word.

@@ -98,7 +98,7 @@ impl Writer<'_> {
         (raw, family): (&Value, Option<&Builtin>),
         at: &str,
     ) -> Option<Map<String, Value>> {
-        let kind = raw.get("type").and_then(Value::as_str).unwrap_or_default();
+        let kind = raw.get("type").and_then(Value::as_str).unwrap_or(&tool.name);
         let Some(Builtin::ClientRun { description, schema }) = family else {
             self.losses.push(Loss::dropped(
                 at,

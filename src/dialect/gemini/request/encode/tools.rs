@@ -226,8 +226,8 @@ impl Writer<'_> {
             ToolChoice::None => calling("NONE", &[]),
             ToolChoice::Required => calling("ANY", &[]),
             ToolChoice::Named(name) => self.named(name, tools),
-            ToolChoice::Allowed { names, required } => {
-                let names: Vec<String> = names.iter().map(|it| self.names.wire(it).to_owned()).collect();
+            ToolChoice::Allowed { names: asked, required } => {
+                let names: Vec<String> = asked.iter().map(|it| self.names.wire(it).to_owned()).collect();
                 if *required || self.auto() == "VALIDATED" {
                     return calling(if *required { "ANY" } else { "VALIDATED" }, &names);
                 }
@@ -236,6 +236,9 @@ impl Writer<'_> {
                     Severity::Cosmetic,
                     "the tools that are not allowed were left out",
                 );
+                for at in self.request.left_out(asked) {
+                    self.drop(at, Severity::Cosmetic, "it is not one of the tools that are allowed");
+                }
                 Choice { only: Some(names), ..calling("AUTO", &[]) }
             }
             ToolChoice::Other { dialect, .. } => {

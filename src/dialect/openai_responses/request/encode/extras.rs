@@ -36,6 +36,9 @@ impl Writer<'_> {
         }
         if let Some(tier) = &request.service_tier {
             let told = if tier == "standard_only" { "default" } else { tier };
+            if told != tier {
+                self.approximate("/service_tier", Severity::Cosmetic, "it was told as `default`");
+            }
             body.insert("service_tier".to_owned(), told.into());
         }
         // The dialect keeps answers unless it is told not to; no other client knows of that.
