@@ -2,6 +2,7 @@
 
 mod bounds;
 mod edge_cases;
+mod fidelity;
 mod golden;
 mod grammar;
 mod requests;

@@ -66,7 +66,7 @@ fn abilities(dialect: DialectId, asked: &Value) -> Abilities {
     }
 }
 
-fn encode(source: DialectId, target: DialectId, asked: &Value) -> Result<Encoded, EncodeError> {
+pub(super) fn encode(source: DialectId, target: DialectId, asked: &Value) -> Result<Encoded, EncodeError> {
     let request = source.server().decode_request(asked.to_string().as_bytes()).unwrap();
     // Gemini names the model in the path.
     let model = UpstreamModel::parse(asked["model"].as_str().unwrap_or("m")).unwrap();

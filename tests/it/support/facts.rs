@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use dragoman::dialect::{
     ChatRequest, Loss,
     canonical::{
-        Extra, Media, MediaSource, OutputFormat, Part, PartKind, ReasoningMode, Role, Tool, ToolChoice,
-        ToolKind, Turn,
+        Builtin, Extra, Media, MediaSource, OutputFormat, Part, PartKind, ReasoningMode, Role, Tool,
+        ToolChoice, ToolKind, Turn,
     },
 };
 use serde_json::{Value, json};
@@ -48,6 +48,11 @@ pub(crate) fn lost_in_silence(asked: &[Fact], told: &[Fact], losses: &[Loss]) ->
     };
     let is_noted = |fact: &Fact| losses.iter().any(|loss| fact.at.iter().any(|at| is_about(&loss.at, at)));
     asked.iter().filter(|it| !is_told(it) && !is_noted(it)).cloned().collect()
+}
+
+/// Whether a loss is about one of these facts.
+pub(crate) fn concerns(loss: &Loss, facts: &[Fact]) -> bool {
+    facts.iter().any(|fact| fact.at.iter().any(|at| is_about(&loss.at, at)))
 }
 
 /// Texts may be joined with others on their way.
@@ -183,6 +188,10 @@ impl Facts<'_> {
         let at = [format!("/tools/{index}"), format!("/functions/{index}")];
         let name = self.name(&tool.name);
         let value = match &tool.kind {
+            // The settings of a search are its tool's: those that are not told are noted.
+            ToolKind::Builtin { family: Some(Builtin::WebSearch(_)), .. } => "web search".to_owned(),
+            ToolKind::Builtin { family: Some(Builtin::UrlFetch), .. } => "reads pages".to_owned(),
+            ToolKind::Builtin { family: Some(Builtin::CodeExecution), .. } => "runs code".to_owned(),
             ToolKind::Builtin { raw, .. } => raw.to_string(),
             // Chat nests a grammar, Responses does not.
             ToolKind::Custom { format } => {

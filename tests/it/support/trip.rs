@@ -24,7 +24,12 @@ pub(crate) fn context() -> ReplyContext {
 
 /// Reads an upstream's stream, in the given pieces, into events. What cannot be read ends in an `Error`.
 pub(crate) fn read(dialect: DialectId, pieces: &[&[u8]]) -> Vec<ChatEvent> {
-    let mut reader = Reader::new(dialect);
+    read_with(dialect, &Recall::default(), pieces)
+}
+
+/// The same for an upstream that was told tools by other names or of other kinds.
+pub(crate) fn read_with(dialect: DialectId, recall: &Recall, pieces: &[&[u8]]) -> Vec<ChatEvent> {
+    let mut reader = Reader::with(dialect, recall);
     let mut events = Vec::new();
     for piece in pieces {
         reader.push(piece, &mut events);
@@ -72,7 +77,11 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(dialect: DialectId) -> Self {
-        let decoder = dialect.client().event_decoder(&Recall::default());
+        Self::with(dialect, &Recall::default())
+    }
+
+    fn with(dialect: DialectId, recall: &Recall) -> Self {
+        let decoder = dialect.client().event_decoder(recall);
         Self { frames: SseDecoder::new(MAX_FRAME), decoder, failed: false }
     }
 
