@@ -121,8 +121,7 @@ pub(super) fn block(part: &Part) -> Option<Value> {
             return Some(raw.clone());
         }
         PartKind::ServerTool { step, .. } => return step.as_ref().map(hosted::block),
-        PartKind::Opaque { .. } => return None,
-        PartKind::Media(_) | PartKind::ToolResult(_) => return None,
+        PartKind::Opaque { .. } | PartKind::Media(_) | PartKind::ToolResult(_) => return None,
     });
     part.extra.write(ID, &mut block, &mut Vec::new());
     Some(Value::Object(block))

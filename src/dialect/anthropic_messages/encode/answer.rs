@@ -96,7 +96,9 @@ fn tell(schema: &mut Map<String, Value>) {
             let _ = write!(words, "{separator}{key}: {value}");
         }
     }
-    SILENT.iter().for_each(|it| drop(schema.shift_remove(*it)));
+    for keyword in SILENT {
+        schema.shift_remove(keyword);
+    }
     if words.is_empty() {
         return;
     }

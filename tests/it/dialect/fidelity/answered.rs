@@ -27,7 +27,8 @@ use crate::support::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Feature {
-    feature: String,
+    #[serde(rename = "feature")]
+    name: String,
     /// By the name of the upstream's dialect: an answer that has it.
     answered: BTreeMap<String, Value>,
     /// The kinds of facts that it is about.
@@ -93,7 +94,7 @@ fn row(feature: Feature, wrong: &mut Vec<String>) -> Row {
                     let path = format!("{} for {}", upstream.name(), client.name());
                     wrong.push(format!(
                         "{}: {path}, streamed {streamed}, known but whole: {is_whole}: {missing:?}",
-                        feature.feature
+                        feature.name
                     ));
                     Cell::new(Mark::Lost)
                 }
@@ -101,9 +102,9 @@ fn row(feature: Feature, wrong: &mut Vec<String>) -> Row {
         }));
     }
     if happened.len() < feature.known.len() {
-        wrong.push(format!("{}: a loss is listed that never happens", feature.feature));
+        wrong.push(format!("{}: a loss is listed that never happens", feature.name));
     }
-    Row { feature: feature.feature, cells }
+    Row { feature: feature.name, cells }
 }
 
 /// The facts that a client is not told.
