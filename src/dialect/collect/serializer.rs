@@ -15,6 +15,8 @@ use crate::{
 
 /// The most bytes that wait for their turn.
 pub const MAX_HELD_BYTES: usize = 4 << 20;
+/// What a block or a finish weighs without its words: so much that they stay few, for every event looks through them.
+const WAITING_BYTES: usize = 1 << 10;
 
 /// Puts a stream's blocks in the order of their beginnings, so that no two are open at once.
 ///
@@ -221,12 +223,12 @@ fn size_of_kind(kind: &BlockKind) -> usize {
         }
         BlockKind::Whole(part) => length_of(part),
     };
-    words + size_of::<Waiting>()
+    words + WAITING_BYTES
 }
 
 fn size_of_finish(finish: &Finish) -> usize {
     let words = [&finish.stop_sequence, &finish.raw];
-    words.iter().filter_map(|it| it.as_deref()).map(str::len).sum::<usize>() + size_of::<Waiting>()
+    words.iter().filter_map(|it| it.as_deref()).map(str::len).sum::<usize>() + WAITING_BYTES
 }
 
 /// How long a value is when it is written out: what it holds, and a little more for each of its fields.
