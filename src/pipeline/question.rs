@@ -59,7 +59,10 @@ impl Question {
         }
         let written = written(dialect, &scan);
         let model = match &told.model {
-            Some(model) => model.as_str().into(),
+            Some(model) => {
+                check_same_model(model, &scan, body)?;
+                model.as_str().into()
+            }
             None => scan.string(body, "model").map_err(error::decode)?.ok_or_else(|| missing("model"))?,
         };
         let model = ModelName::parse(&model)
@@ -123,6 +126,7 @@ impl Question {
         self.written == self.dialect
             && !self.told.json_array
             && !self.may_hold_carriers
+            && (self.told.model.is_none() || self.scan.field("model").is_none())
             && !verbatim::needs_canonical(&self.scan)
     }
 
@@ -187,6 +191,18 @@ pub fn is_stream_asked(body: &[u8], told: &Told) -> bool {
     told.stream.unwrap_or_else(|| {
         scan::scan(body).ok().and_then(|it| it.bool(body, "stream").ok().flatten()).unwrap_or(false)
     })
+}
+
+/// That a body does not name another model than its path.
+fn check_same_model(told: &str, scan: &Scan, body: &[u8]) -> Result<(), GatewayError> {
+    let named = scan.string(body, "model").map_err(error::decode)?;
+    match named.as_deref().map(|it| it.strip_prefix("models/").unwrap_or(it)) {
+        Some(named) if named != told => {
+            let message = "`model` is another one than the path's: leave it out";
+            Err(GatewayError::new(ErrorKind::BadRequest, message).at("/model"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Which dialect a body is written in: some clients send Chat's `messages` to Responses, or Responses' `input` to Chat.

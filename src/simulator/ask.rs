@@ -15,6 +15,8 @@ pub(super) struct Ask {
     pub user_text: String,
     /// Images anywhere in the conversation.
     pub images: usize,
+    /// Documents anywhere in the conversation.
+    pub documents: usize,
     /// Texts of the tool results the conversation ends in.
     pub results: Vec<String>,
     /// How many rounds of tool calls the assistant has had.
@@ -68,6 +70,7 @@ impl Default for Ask {
             stream: false,
             user_text: String::new(),
             images: 0,
+            documents: 0,
             results: Vec::new(),
             rounds: 0,
             tools: Vec::new(),

@@ -43,6 +43,13 @@ fn text(ask: &Ask, length: usize) -> String {
             let _ = write!(said, " I saw {count} images.");
         }
     }
+    match ask.documents {
+        0 => {}
+        1 => said.push_str(" I read 1 document."),
+        count => {
+            let _ = write!(said, " I read {count} documents.");
+        }
+    }
     said
 }
 

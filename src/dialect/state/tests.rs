@@ -56,8 +56,8 @@ fn call(id: &str, state: Option<OpaqueState>) -> Part {
     Part { state, ..Part::new(PartKind::ToolCall(call)) }
 }
 
-fn gemini(data: &str) -> Option<OpaqueState> {
-    Some(state(StateKind::ThoughtSignature, data))
+fn gemini(data: &str) -> OpaqueState {
+    state(StateKind::ThoughtSignature, data)
 }
 
 fn answer(parts: Vec<Part>) -> ChatResponse {
@@ -181,7 +181,7 @@ fn encrypted_content_is_for_the_account_that_got_it_alone() {
 
 #[test]
 fn ec_051_a_signed_call_after_a_thought_gets_its_signature_back() {
-    let parts = vec![thought("Hm.", None), call("c1", gemini("c2ln"))];
+    let parts = vec![thought("Hm.", None), call("c1", Some(gemini("c2ln")))];
     let (shown, _) = sealed(parts.clone(), &seal(DialectId::AnthropicMessages, google()));
     assert_eq!(shown.len(), 3, "the carrier stands in a thought of its own");
     assert!(matches!(&shown[1].kind, PartKind::Reasoning { text, state: Some(_) } if text.is_empty()));
@@ -191,7 +191,7 @@ fn ec_051_a_signed_call_after_a_thought_gets_its_signature_back() {
 
 #[test]
 fn ec_052_a_signature_on_a_text_makes_no_visible_block() {
-    let text = Part { state: gemini("c2ln"), ..Part::text("Hello") };
+    let text = Part { state: Some(gemini("c2ln")), ..Part::text("Hello") };
     let (shown, _) = sealed(vec![text.clone()], &seal(DialectId::OpenaiResponses, google()));
     assert_eq!(shown[0], Part::text("Hello"));
     assert!(matches!(&shown[1].kind, PartKind::Reasoning { text, state: Some(_) } if text.is_empty()));
@@ -200,7 +200,7 @@ fn ec_052_a_signature_on_a_text_makes_no_visible_block() {
 
 #[test]
 fn ec_162_unsigned_siblings_of_a_signed_call_stay_unsigned() {
-    let parts = vec![call("c1", gemini("c2ln")), call("c2", None), call("c3", None)];
+    let parts = vec![call("c1", Some(gemini("c2ln"))), call("c2", None), call("c3", None)];
     for client in SEALED_FOR {
         let (shown, _) = sealed(parts.clone(), &seal(client, origin("vertex", "gemini-3", "one")));
         let (back, losses) = returned(shown, &origin("vertex", "gemini-3", "one"));
@@ -218,7 +218,7 @@ fn ec_161_a_signature_nobody_here_sealed_is_not_passed_on_as_ours() {
 #[test]
 fn ec_182_a_forged_or_nested_or_foreign_carrier_is_never_opened() {
     let made = google();
-    let sealed = Sealed { state: gemini("c2ln").unwrap(), place: Place::Call, origin: made.clone() };
+    let sealed = Sealed { state: gemini("c2ln"), place: Place::Call, origin: made.clone() };
     let good = envelope().seal(tenant(), &sealed).unwrap();
     assert_eq!(envelope().open(tenant(), &good).unwrap(), sealed);
     let (payload, mac) = good.rsplit_once('.').unwrap();
@@ -241,7 +241,7 @@ fn ec_182_a_forged_or_nested_or_foreign_carrier_is_never_opened() {
 
 #[test]
 fn ec_183_a_carrier_of_another_tenant_is_not_opened() {
-    let sealed = Sealed { state: gemini("c2ln").unwrap(), place: Place::Thought, origin: google() };
+    let sealed = Sealed { state: gemini("c2ln"), place: Place::Thought, origin: google() };
     let theirs = envelope().seal(TenantId::declared("zoo"), &sealed).unwrap();
     assert_eq!(envelope().open(tenant(), &theirs), Err(NotOpened::OtherTenant));
     let summary = envelope().seal_summary(TenantId::declared("zoo"), "They spoke.").unwrap();
@@ -253,14 +253,14 @@ fn a_summary_is_no_state_and_a_state_is_no_summary() {
     let summary = envelope().seal_summary(tenant(), "They spoke.").unwrap();
     assert_eq!(envelope().open_summary(tenant(), &summary).unwrap(), "They spoke.");
     assert_eq!(envelope().open(tenant(), &summary), Err(NotOpened::NotOurs));
-    let sealed = Sealed { state: gemini("c2ln").unwrap(), place: Place::Thought, origin: google() };
+    let sealed = Sealed { state: gemini("c2ln"), place: Place::Thought, origin: google() };
     let carrier = envelope().seal(tenant(), &sealed).unwrap();
     assert_eq!(envelope().open_summary(tenant(), &carrier), Err(NotOpened::NotOurs));
 }
 
 #[test]
 fn ec_206_a_body_with_a_carrier_is_told_from_one_that_speaks_of_them() {
-    let sealed = Sealed { state: gemini("c2ln").unwrap(), place: Place::Thought, origin: google() };
+    let sealed = Sealed { state: gemini("c2ln"), place: Place::Thought, origin: google() };
     let carrier = envelope().seal(tenant(), &sealed).unwrap();
     let in_base64 = envelope::as_bytes_field(&carrier);
     for held in [&carrier, &in_base64] {
@@ -272,7 +272,7 @@ fn ec_206_a_body_with_a_carrier_is_told_from_one_that_speaks_of_them() {
 
 #[test]
 fn gemini_s_clients_may_write_bytes_in_either_alphabet() {
-    let sealed = Sealed { state: gemini("c2ln").unwrap(), place: Place::Call, origin: google() };
+    let sealed = Sealed { state: gemini("c2ln"), place: Place::Call, origin: google() };
     let carrier = envelope().seal(tenant(), &sealed).unwrap();
     let text = envelope::as_bytes_field(&carrier);
     let url_safe = text.replace('+', "-").replace('/', "_").trim_end_matches('=').to_owned();
@@ -285,9 +285,9 @@ fn ec_053_what_a_chat_client_drops_is_remembered_by_the_call_s_id() {
     let made = google();
     let to_chat = seal(DialectId::OpenaiChat, made.clone());
     let parts = vec![
-        thought("Hm.", gemini("dGhvdWdodA==")),
+        thought("Hm.", Some(gemini("dGhvdWdodA=="))),
         Part::text("I look."),
-        call("c1", gemini("c2ln")),
+        call("c1", Some(gemini("c2ln"))),
         call("c2", None),
     ];
     let (shown, lost) = sealed(parts, &to_chat);
@@ -300,9 +300,9 @@ fn ec_053_what_a_chat_client_drops_is_remembered_by_the_call_s_id() {
     assert_eq!(
         request.conversation.turns[0].parts,
         [
-            thought("Hm.", gemini("dGhvdWdodA==")),
+            thought("Hm.", Some(gemini("dGhvdWdodA=="))),
             Part::text("I look."),
-            call("c1", gemini("c2ln")),
+            call("c1", Some(gemini("c2ln"))),
             call("c2", None)
         ]
     );
@@ -315,7 +315,7 @@ fn what_is_remembered_is_for_its_maker_and_its_tool_alone() {
         tool: "look".to_owned(),
         origin: google(),
         thoughts: Vec::new(),
-        on_call: gemini("c2ln"),
+        on_call: Some(gemini("c2ln")),
     };
     let other_tool = CallState { tool: "leap".to_owned(), ..lost.clone() };
     for (known, target) in [(lost, origin("anthropic", "claude-x", "one")), (other_tool, google())] {
@@ -344,7 +344,7 @@ fn a_chat_client_s_copy_of_a_thought_gives_way_to_the_signed_one() {
 #[test]
 fn ec_054_ids_of_calls_carry_nothing() {
     for client in SEALED_FOR {
-        let (shown, _) = sealed(vec![call("call_1", gemini("c2ln"))], &seal(client, google()));
+        let (shown, _) = sealed(vec![call("call_1", Some(gemini("c2ln")))], &seal(client, google()));
         let ids: Vec<_> = shown
             .iter()
             .filter_map(|it| match &it.kind {
@@ -358,7 +358,8 @@ fn ec_054_ids_of_calls_carry_nothing() {
 
 #[test]
 fn a_state_whose_call_was_cut_out_of_the_history_is_dropped() {
-    let (shown, _) = sealed(vec![call("c1", gemini("c2ln"))], &seal(DialectId::AnthropicMessages, google()));
+    let (shown, _) =
+        sealed(vec![call("c1", Some(gemini("c2ln")))], &seal(DialectId::AnthropicMessages, google()));
     let mut request = request(vec![
         turn(Role::Assistant, vec![shown[0].clone()]),
         turn(Role::User, vec![Part::text("Go on")]),
@@ -372,9 +373,9 @@ fn a_state_whose_call_was_cut_out_of_the_history_is_dropped() {
 
 #[test]
 fn stripping_leaves_what_was_said_and_done() {
-    let text = Part { state: gemini("c2ln"), ..Part::text("Hello") };
+    let text = Part { state: Some(gemini("c2ln")), ..Part::text("Hello") };
     let mut request = request(vec![
-        turn(Role::Assistant, vec![thought("Hm.", gemini("c2ln")), text]),
+        turn(Role::Assistant, vec![thought("Hm.", Some(gemini("c2ln"))), text]),
         turn(Role::Assistant, vec![thought("Hm.", None)]),
     ]);
     assert!(strip(&mut request));

@@ -24,7 +24,8 @@ pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
         model: body["model"].as_str().unwrap_or_default().to_owned(),
         stream: body["stream"] == true,
         user_text: last_user.map(|it| text_of(&it["content"])).unwrap_or_default(),
-        images: messages.iter().map(images).sum(),
+        images: messages.iter().map(|it| everywhere(it, "image")).sum(),
+        documents: messages.iter().map(|it| everywhere(it, "document")).sum(),
         results: results.iter().map(|it| text_of(&it["content"])).collect(),
         rounds: messages.iter().filter(|it| !blocks(it, "tool_use").is_empty()).count(),
         tools: body["tools"].as_array().into_iter().flatten().map(tool).collect(),
@@ -65,9 +66,10 @@ pub(super) fn blocks<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
     message["content"].as_array().into_iter().flatten().filter(|it| it["type"] == kind).collect()
 }
 
-fn images(message: &Value) -> usize {
-    let inside: usize = blocks(message, "tool_result").iter().map(|it| blocks(it, "image").len()).sum();
-    blocks(message, "image").len() + inside
+/// How many blocks of this type a message has, those in tool results included.
+fn everywhere(message: &Value, kind: &str) -> usize {
+    let inside: usize = blocks(message, "tool_result").iter().map(|it| blocks(it, kind).len()).sum();
+    blocks(message, kind).len() + inside
 }
 
 fn tool(tool: &Value) -> Tool {

@@ -52,7 +52,8 @@ pub(super) fn read(body: &Value, told: Told<'_>) -> Ask {
         model: told.model.to_owned(),
         stream: told.stream,
         user_text: last_user.map(|it| text_of(it)).unwrap_or_default(),
-        images: contents.iter().map(|it| images(it)).sum(),
+        images: contents.iter().map(|it| media(it, "image/")).sum(),
+        documents: contents.iter().map(|it| media(it, "application/pdf")).sum(),
         results: contents.last().map(|it| results(it)).unwrap_or_default(),
         rounds: contents
             .iter()
@@ -86,21 +87,22 @@ fn text_of(content: &Value) -> String {
         .join("\n")
 }
 
-fn images(content: &Value) -> usize {
-    let is_image = |part: &&Value| {
+/// How many media of this type a turn has, those in tool results included.
+fn media(content: &Value, kind: &str) -> usize {
+    let is_it = |part: &&Value| {
         [get(part, "inlineData"), get(part, "fileData")]
             .iter()
-            .any(|it| get(it, "mimeType").as_str().is_some_and(|it| it.starts_with("image/")))
+            .any(|it| get(it, "mimeType").as_str().is_some_and(|it| it.starts_with(kind)))
     };
     let inside: usize = list(content, "parts")
-        .map(|it| list(get(it, "functionResponse"), "parts").filter(is_image).count())
+        .map(|it| list(get(it, "functionResponse"), "parts").filter(is_it).count())
         .sum();
-    list(content, "parts").filter(is_image).count() + inside
+    list(content, "parts").filter(is_it).count() + inside
 }
 
 fn results(content: &Value) -> Vec<String> {
     let said = |response: &Value| {
-        let only = ["output", "result", "error"].iter().find_map(|it| response.get(*it));
+        let only = ["output", "result", "error", "content"].iter().find_map(|it| response.get(*it));
         match only.unwrap_or(response) {
             Value::String(text) => text.clone(),
             other => other.to_string(),

@@ -24,7 +24,8 @@ pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
         model: body["model"].as_str().unwrap_or_default().to_owned(),
         stream: body["stream"] == true,
         user_text: last_user.map(|it| text_of(&it["content"])).unwrap_or_default(),
-        images: messages.iter().map(images).sum(),
+        images: messages.iter().map(|it| parts(it, "image_url")).sum(),
+        documents: messages.iter().map(|it| parts(it, "file")).sum(),
         results,
         rounds: messages
             .iter()
@@ -46,10 +47,9 @@ pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
     }
 }
 
-fn images(message: &Value) -> usize {
-    message["content"]
-        .as_array()
-        .map_or(0, |parts| parts.iter().filter(|it| it["type"] == "image_url").count())
+/// How many parts of this type a message has.
+fn parts(message: &Value, kind: &str) -> usize {
+    message["content"].as_array().map_or(0, |parts| parts.iter().filter(|it| it["type"] == kind).count())
 }
 
 fn tool(tool: &Value) -> Tool {

@@ -27,7 +27,8 @@ pub(super) fn read(body: &Value, _told: Told<'_>) -> Ask {
         model: model.to_owned(),
         stream: body["stream"] == true,
         user_text: last_user.map(|it| text_of(&it["content"])).unwrap_or_default(),
-        images: items.iter().map(images).sum(),
+        images: items.iter().map(|it| parts(it, "input_image")).sum(),
+        documents: items.iter().map(|it| parts(it, "input_file")).sum(),
         results,
         rounds: rounds(&items),
         tools,
@@ -88,10 +89,10 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-fn images(item: &Value) -> usize {
-    let count = |parts: &Value| {
-        parts.as_array().map_or(0, |it| it.iter().filter(|it| it["type"] == "input_image").count())
-    };
+/// How many parts of this type an item has.
+fn parts(item: &Value, kind: &str) -> usize {
+    let count =
+        |parts: &Value| parts.as_array().map_or(0, |it| it.iter().filter(|it| it["type"] == kind).count());
     count(&item["content"]) + count(&item["output"])
 }
 

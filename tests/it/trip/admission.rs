@@ -161,11 +161,12 @@ async fn what_is_no_request_is_refused_in_the_dialect_of_the_path() {
             (body.replace("smart", "unheard-of").replace("wise", "unheard-of"), 404),
             (" ".repeat(2000), 413),
         ] {
-            let mut reply = gateway.post(path, broken.clone()).await;
+            let path = if status == 404 { path.replace("smart", "unheard-of") } else { path.to_owned() };
+            let mut reply = gateway.post(&path, broken.clone()).await;
             let told = reply.json().await;
             assert_eq!(reply.status, status, "{path} {broken}: {told}");
             assert_eq!(told["type"] == "error", path.contains("messages"), "{path}: {told}");
-            assert!(told["error"]["message"].is_string());
+            assert!(told["error"]["message"].is_string(), "{told}");
         }
         let mut reply = gateway.get(path).await;
         assert_eq!((reply.status, reply.header("allow").map(str::to_owned)), (405, Some("POST".to_owned())));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Writer;
+use super::{Writer, answer};
 use crate::{
     catalog::model::StructuredOutput,
     dialect::{Severity, canonical::OutputFormat},
@@ -35,7 +35,7 @@ impl Writer<'_> {
             OutputFormat::JsonSchema { schema, description, .. } => (schema, description.as_deref()),
         };
         match self.abilities.structured_output {
-            StructuredOutput::Native => native(schema),
+            StructuredOutput::Native => self.native(schema),
             StructuredOutput::Tool if self.may_force(schema, thinks) => answer_tool(schema, description),
             StructuredOutput::Tool | StructuredOutput::JsonObject | StructuredOutput::Prompt => {
                 let reason = "the model takes no schema for its answer: the system prompt asks for it";
@@ -47,15 +47,34 @@ impl Writer<'_> {
         }
     }
 
+    /// A schema of this dialect is the client's own affair.
+    fn native(&mut self, schema: &Value) -> Output {
+        let mut schema = schema.clone();
+        if !self.is_own_schema() {
+            let (closed, was_open) = answer::closed(&schema);
+            if was_open {
+                let reason = "objects with further properties of any name became objects without";
+                self.approximate("/response_format", Severity::Semantic, reason);
+            } else if closed != schema {
+                let reason = "the schema of the answer was put in the upstream's words";
+                self.approximate("/response_format", Severity::Cosmetic, reason);
+            }
+            schema = closed;
+        }
+        Output { format: Some(json!({"type": "json_schema", "schema": schema})), ..Output::default() }
+    }
+
+    /// Chat and Responses name a schema, and Gemini's turns stand elsewhere.
+    fn is_own_schema(&self) -> bool {
+        let is_named = matches!(&self.request.output, OutputFormat::JsonSchema { name: Some(_), .. });
+        !is_named && !self.request.conversation.turns.iter().any(|it| it.at.starts_with("/contents"))
+    }
+
     /// A forced tool takes the place of all others, and does not go with thinking; its arguments are an object.
     fn may_force(&self, schema: &Value, thinks: bool) -> bool {
         let object = schema.get("type").and_then(Value::as_str) == Some("object");
         object && !thinks && self.request.tools.is_empty()
     }
-}
-
-fn native(schema: &Value) -> Output {
-    Output { format: Some(json!({"type": "json_schema", "schema": schema})), ..Output::default() }
 }
 
 fn answer_tool(schema: &Value, description: Option<&str>) -> Output {

@@ -5,15 +5,16 @@
 use serde_json::{Map, Value, json};
 
 /// How deep a schema is put right; what lies deeper is left as it is.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 
 /// Keywords that hold one schema.
-const ONE: [&str; 8] =
+pub(super) const ONE: [&str; 8] =
     ["items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"];
 /// Keywords that hold a list of schemas.
-const LIST: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
+pub(super) const LIST: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
 /// Keywords that hold schemas by name.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+pub(super) const NAMED: [&str; 5] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// Returns a schema for a tool's arguments, and what had to be changed of it that the model may notice.
 pub(super) fn arguments(schema: Option<&Value>) -> (Value, Option<&'static str>) {
@@ -104,7 +105,7 @@ fn is_bare_properties(schema: &Map<String, Value>) -> bool {
 }
 
 /// Puts right what other dialects and older drafts write otherwise.
-fn repair(schema: &mut Map<String, Value>, depth: usize) {
+pub(super) fn repair(schema: &mut Map<String, Value>, depth: usize) {
     if depth > DEEPEST {
         return;
     }

@@ -180,6 +180,14 @@ fn ec_088_a_schema_goes_into_the_output_config_even_with_thinking() {
 }
 
 #[test]
+fn a_schema_of_another_dialect_is_closed() {
+    let request = ChatRequest { output: schema(), ..hello() };
+    let (written, encoded) = encode(&request, &able());
+    assert_eq!(written["output_config"]["format"]["schema"]["additionalProperties"], false);
+    assert_eq!(places(&encoded), ["/response_format"]);
+}
+
+#[test]
 fn a_schema_is_emulated_by_a_tool_or_by_asking() {
     let by_tool = Abilities { structured_output: StructuredOutput::Tool, ..able() };
     let request = ChatRequest { output: schema(), ..hello() };

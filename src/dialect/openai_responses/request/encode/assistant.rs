@@ -50,6 +50,9 @@ impl Writer<'_> {
                 }
             }
         }
+        if !self.ours {
+            items[begun..].iter_mut().for_each(in_words);
+        }
         self.drop_lone_reasoning(turn, begun, items);
         if turn.name.is_some() {
             let at = format!("{}/name", turn.at);
@@ -218,6 +221,17 @@ fn is_sealed(part: &Part) -> bool {
 
 fn is_message(item: &Value) -> bool {
     item["type"] == "message"
+}
+
+/// A message that has no id may, by the published types, hold its text but not parts of it.
+fn in_words(item: &mut Value) {
+    let Some([part]) = item["content"].as_array().map(Vec::as_slice) else { return };
+    let plain = part["type"] == "output_text"
+        && part.as_object().is_some_and(|it| it.len() == 3)
+        && part["annotations"].as_array().is_some_and(Vec::is_empty);
+    if plain && item["id"].is_null() && item["role"] == "assistant" {
+        item["content"] = part["text"].clone();
+    }
 }
 
 fn append(message: &mut Value, content: Value) {

@@ -185,6 +185,15 @@ fn ec_057_and_ec_167_this_dialect_is_told_items_as_they_stood() {
     assert!(encoded.losses.is_empty(), "{:?}", encoded.losses);
 }
 
+/// Parts of what the assistant said are for messages with an id, says the published type.
+#[test]
+fn a_message_without_an_id_holds_text_not_parts() {
+    let (body, _) = told(C, &chat(json!([
+        {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "z"},
+    ])));
+    assert_eq!(body["input"][1], json!({"type": "message", "role": "assistant", "content": "y"}));
+}
+
 #[test]
 fn ec_168_the_phase_comes_back() {
     let asked = input(json!([
