@@ -7,7 +7,7 @@ use super::{
 use crate::{
     dialect::{
         ChatRequest, Loss, Severity,
-        canonical::{OpaqueState, Part, PartKind, Role, Turn},
+        canonical::{OpaqueState, Part, PartKind, Role, StateKind, Turn},
     },
     kernel::id::TenantId,
 };
@@ -178,6 +178,9 @@ impl Homeward<'_> {
                 match self.open(&carrier, at) {
                     Some(Sealed { state: original, place: Place::Thought, .. }) => {
                         *state = Some(original);
+                        if carrier.kind == StateKind::ThoughtSignature {
+                            self.join_pieces(text);
+                        }
                         self.parts.push(part);
                     }
                     Some(Sealed { state: original, place: Place::Call, .. }) => {
@@ -207,6 +210,15 @@ impl Homeward<'_> {
                 self.open_own(&mut part, at);
                 self.parts.push(part);
             }
+        }
+    }
+
+    /// Puts the pieces of a streamed thought before its last, which is signed: Google's clients send them back as they came,
+    /// and the signature is for all of them.
+    fn join_pieces(&mut self, last: &mut String) {
+        while let Some(PartKind::Reasoning { text, state: None }) = self.parts.last().map(|it| &it.kind) {
+            last.insert_str(0, text);
+            self.parts.pop();
         }
     }
 

@@ -77,7 +77,7 @@ fn part(part: &Value, role: &str, at: &str, call: Call<'_>) -> Result<(), Compla
     )?;
     let signature = get(part, "thoughtSignature").as_str();
     require(
-        part["text"] != "" || signature.is_some(),
+        part["text"] != "" || signature.is_some() || role == "model",
         at,
         &format!("Unable to submit request because {at} must have a non-empty text parameter."),
     )?;

@@ -64,7 +64,7 @@ def judge_of(*kinds):
 
 
 class GeminiRequest(pydantic.BaseModel):
-    """A request as REST has it; the SDK has no model of the whole, but of each of its parts."""
+    """A request as REST has it, in either casing; the SDK has no model of the whole, but of each of its parts."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
@@ -87,27 +87,8 @@ class GeminiCount(pydantic.BaseModel):
     generateContentRequest: GeminiRequest | None = None
 
 
-def camel(body):
-    """The path of the first field that is not written as REST writes it: the models take both ways."""
-    if isinstance(body, list):
-        return next((f"[{place}]{found}" for place, it in enumerate(body) if (found := camel(it))), None)
-    if not isinstance(body, dict):
-        return None
-    for key, value in body.items():
-        # What the client says in its own words.
-        if key in ("args", "response", "responseJsonSchema", "parametersJsonSchema", "responseSchema", "parameters", "labels"):
-            continue
-        if "_" in key:
-            return f".{key}"
-        if found := camel(value):
-            return f".{key}{found}"
-    return None
-
-
 def gemini_of(model):
     def judge(body):
-        if found := camel(body):
-            raise ValueError(f"{found} is not written as REST writes it")
         with warnings.catch_warnings():
             # A word that is not one of an enumeration is only a warning to the SDK.
             warnings.simplefilter("error")

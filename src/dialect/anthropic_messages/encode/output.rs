@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Writer;
+use super::{
+    Writer,
+    schema::{self, Closing},
+};
 use crate::{
     catalog::model::StructuredOutput,
     dialect::{Severity, canonical::OutputFormat},
@@ -35,7 +38,7 @@ impl Writer<'_> {
             OutputFormat::JsonSchema { schema, description, .. } => (schema, description.as_deref()),
         };
         match self.abilities.structured_output {
-            StructuredOutput::Native => native(schema),
+            StructuredOutput::Native => self.native(schema),
             StructuredOutput::Tool if self.may_force(schema, thinks) => answer_tool(schema, description),
             StructuredOutput::Tool | StructuredOutput::JsonObject | StructuredOutput::Prompt => {
                 let reason = "the model takes no schema for its answer: the system prompt asks for it";
@@ -47,15 +50,28 @@ impl Writer<'_> {
         }
     }
 
+    /// The schema of an answer must close every object; other dialects leave that open.
+    fn native(&mut self, schema: &Value) -> Output {
+        let mut schema = schema.clone();
+        match schema::close(&mut schema) {
+            Closing::Needless => {}
+            Closing::Unsaid => {
+                let reason = "the objects of the answer's schema were closed";
+                self.approximate("/response_format", Severity::Cosmetic, reason);
+            }
+            Closing::Against => {
+                let reason = "the answer's objects may have no fields but those the schema names";
+                self.approximate("/response_format", Severity::Semantic, reason);
+            }
+        }
+        Output { format: Some(json!({"type": "json_schema", "schema": schema})), ..Output::default() }
+    }
+
     /// A forced tool takes the place of all others, and does not go with thinking; its arguments are an object.
     fn may_force(&self, schema: &Value, thinks: bool) -> bool {
         let object = schema.get("type").and_then(Value::as_str) == Some("object");
         object && !thinks && self.request.tools.is_empty()
     }
-}
-
-fn native(schema: &Value) -> Output {
-    Output { format: Some(json!({"type": "json_schema", "schema": schema})), ..Output::default() }
 }
 
 fn answer_tool(schema: &Value, description: Option<&str>) -> Output {
