@@ -216,9 +216,20 @@ impl Homeward<'_> {
     /// Puts the pieces of a streamed thought before its last, which is signed: Google's clients send them back as they came,
     /// and the signature is for all of them.
     fn join_pieces(&mut self, last: &mut String) {
-        while let Some(PartKind::Reasoning { text, state: None }) = self.parts.last().map(|it| &it.kind) {
+        loop {
+            // In a chat each piece is a turn of its own.
+            let parts = match self.turns.last_mut() {
+                Some(turn) if self.parts.is_empty() && turn.role == Role::Assistant => &mut turn.parts,
+                _ => &mut self.parts,
+            };
+            let Some(PartKind::Reasoning { text, state: None }) = parts.last().map(|it| &it.kind) else {
+                return;
+            };
             last.insert_str(0, text);
-            self.parts.pop();
+            parts.pop();
+            if self.parts.is_empty() && self.turns.last().is_some_and(|it| it.parts.is_empty()) {
+                self.turns.pop();
+            }
         }
     }
 

@@ -160,7 +160,14 @@ fn ec_043_a_thought_that_a_google_client_sends_back_in_pieces_is_one_again() {
     let signed = |text: &str| thought(text, Some(state(StateKind::Signature, "c2ln")));
     let (shown, _) = sealed(vec![signed("")], &seal(DialectId::Gemini, made.clone()));
     let pieces = vec![thought("Let me ", None), thought("think.", None), shown[0].clone(), Part::text("Hi")];
-    assert_eq!(returned(pieces, &made), (vec![signed("Let me think."), Part::text("Hi")], 0));
+    let whole = vec![signed("Let me think."), Part::text("Hi")];
+    assert_eq!(returned(pieces.clone(), &made), (whole.clone(), 0));
+    let chat = pieces.into_iter().map(|it| turn(Role::Assistant, vec![it])).collect();
+    let mut request = request([vec![turn(Role::User, vec![Part::text("?")])], chat].concat());
+    assert!(restore(&mut request, &envelope(), tenant(), &made, |_| None).is_empty());
+    let turns = request.conversation.turns;
+    assert_eq!((turns.len(), turns[0].role), (3, Role::User));
+    assert_eq!([&turns[1].parts[..], &turns[2].parts[..]].concat(), whole);
 }
 
 #[test]
@@ -419,7 +426,9 @@ fn joined(parts: Vec<Part>) -> Vec<Part> {
     let mut joined: Vec<Part> = Vec::new();
     for mut part in parts {
         if let PartKind::Reasoning { text, state: Some(_) } = &mut part.kind {
-            while let Some(PartKind::Reasoning { text: piece, state: None }) = joined.last().map(|it| &it.kind) {
+            while let Some(PartKind::Reasoning { text: piece, state: None }) =
+                joined.last().map(|it| &it.kind)
+            {
                 text.insert_str(0, piece);
                 joined.pop();
             }

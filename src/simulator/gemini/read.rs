@@ -102,7 +102,7 @@ fn media(content: &Value, kind: &str) -> usize {
 
 fn results(content: &Value) -> Vec<String> {
     let said = |response: &Value| {
-        let only = ["output", "result", "error"].iter().find_map(|it| response.get(*it));
+        let only = ["output", "result", "error", "content"].iter().find_map(|it| response.get(*it));
         match only.unwrap_or(response) {
             Value::String(text) => text.clone(),
             other => other.to_string(),

@@ -13,6 +13,8 @@ pub(in crate::simulator) const FIELDS: &[&str] = &[
     "access_programs",
     "background",
     "background_options",
+    // Not in the types: Codex sends it, to the public service too.
+    "client_metadata",
     "context_management",
     "conversation",
     "image",

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Writer,
-    schema::{self, Closing},
-};
+use super::{Writer, answer};
 use crate::{
     catalog::model::StructuredOutput,
     dialect::{Severity, canonical::OutputFormat},
@@ -50,21 +47,27 @@ impl Writer<'_> {
         }
     }
 
-    /// The schema of an answer must close every object; other dialects leave that open.
+    /// A schema of this dialect is the client's own affair.
     fn native(&mut self, schema: &Value) -> Output {
         let mut schema = schema.clone();
-        match schema::close(&mut schema) {
-            Closing::Needless => {}
-            Closing::Unsaid => {
-                let reason = "the objects of the answer's schema were closed";
+        if !self.is_own_schema() {
+            let (closed, was_open) = answer::closed(&schema);
+            if was_open {
+                let reason = "objects with further properties of any name became objects without";
+                self.approximate("/response_format", Severity::Semantic, reason);
+            } else if closed != schema {
+                let reason = "the schema of the answer was put in the upstream's words";
                 self.approximate("/response_format", Severity::Cosmetic, reason);
             }
-            Closing::Against => {
-                let reason = "the answer's objects may have no fields but those the schema names";
-                self.approximate("/response_format", Severity::Semantic, reason);
-            }
+            schema = closed;
         }
         Output { format: Some(json!({"type": "json_schema", "schema": schema})), ..Output::default() }
+    }
+
+    /// Chat and Responses name a schema, and Gemini's turns stand elsewhere.
+    fn is_own_schema(&self) -> bool {
+        let is_named = matches!(&self.request.output, OutputFormat::JsonSchema { name: Some(_), .. });
+        !is_named && !self.request.conversation.turns.iter().any(|it| it.at.starts_with("/contents"))
     }
 
     /// A forced tool takes the place of all others, and does not go with thinking; its arguments are an object.

@@ -5,15 +5,16 @@
 use serde_json::{Map, Value, json};
 
 /// How deep a schema is put right; what lies deeper is left as it is.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 
 /// Keywords that hold one schema.
-const ONE: [&str; 8] =
+pub(super) const ONE: [&str; 8] =
     ["items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"];
 /// Keywords that hold a list of schemas.
-const LIST: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
+pub(super) const LIST: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
 /// Keywords that hold schemas by name.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+pub(super) const NAMED: [&str; 5] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// Returns a schema for a tool's arguments, and what had to be changed of it that the model may notice.
 pub(super) fn arguments(schema: Option<&Value>) -> (Value, Option<&'static str>) {
@@ -24,53 +25,6 @@ pub(super) fn arguments(schema: Option<&Value>) -> (Value, Option<&'static str>)
     repair(&mut schema, 0);
     let note = root(&mut schema);
     (Value::Object(schema), note)
-}
-
-/// What had to be done to close the objects of a schema, from least to most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Closing {
-    /// They were closed.
-    Needless,
-    /// Nothing was said about further fields.
-    Unsaid,
-    /// Further fields were allowed.
-    Against,
-}
-
-/// Closes every object of an answer's schema: one that is open is answered with 400.
-pub(super) fn close(schema: &mut Value) -> Closing {
-    close_within(schema, 0)
-}
-
-fn close_within(schema: &mut Value, depth: usize) -> Closing {
-    let Value::Object(schema) = schema else { return Closing::Needless };
-    if depth > DEEPEST {
-        return Closing::Needless;
-    }
-    lower_types(schema);
-    nullable(schema);
-    let is_kind = |it: &Value| it == "object" || it.as_array().is_some_and(|it| it.contains(&json!("object")));
-    let mut done = Closing::Needless;
-    if schema.get("type").is_some_and(is_kind) || schema.contains_key("properties") {
-        done = match schema.insert("additionalProperties".to_owned(), json!(false)) {
-            Some(Value::Bool(false)) => Closing::Needless,
-            None => Closing::Unsaid,
-            Some(_) => Closing::Against,
-        };
-    }
-    let (mut one, mut list, mut named) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, value) in schema.iter_mut() {
-        match key.as_str() {
-            key if ONE.contains(&key) => one.push(value),
-            key if LIST.contains(&key) => list.extend(value.as_array_mut().into_iter().flatten()),
-            key if NAMED.contains(&key) => {
-                named.extend(value.as_object_mut().into_iter().flat_map(Map::values_mut));
-            }
-            _ => {}
-        }
-    }
-    let inside = one.into_iter().chain(list).chain(named).map(|it| close_within(it, depth + 1)).max();
-    done.max(inside.unwrap_or(Closing::Needless))
 }
 
 /// Makes the root an object's schema.
@@ -151,7 +105,7 @@ fn is_bare_properties(schema: &Map<String, Value>) -> bool {
 }
 
 /// Puts right what other dialects and older drafts write otherwise.
-fn repair(schema: &mut Map<String, Value>, depth: usize) {
+pub(super) fn repair(schema: &mut Map<String, Value>, depth: usize) {
     if depth > DEEPEST {
         return;
     }
