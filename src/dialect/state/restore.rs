@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     dialect::{
-        ChatRequest, Loss, Severity,
-        canonical::{OpaqueState, Part, PartKind, Role, Turn},
+        ChatRequest, DialectId, Loss, Severity,
+        canonical::{OpaqueState, Part, PartKind, Role, StateKind, Turn},
     },
     kernel::id::TenantId,
 };
@@ -177,6 +177,10 @@ impl Homeward<'_> {
                 };
                 match self.open(&carrier, at) {
                     Some(Sealed { state: original, place: Place::Thought, .. }) => {
+                        let in_pieces = text.is_empty() && original.kind != StateKind::Redacted;
+                        if in_pieces && carrier.dialect == DialectId::Gemini {
+                            *text = self.pieces();
+                        }
                         *state = Some(original);
                         self.parts.push(part);
                     }
@@ -208,6 +212,31 @@ impl Homeward<'_> {
                 self.parts.push(part);
             }
         }
+    }
+
+    /// Takes the text of the unsigned thoughts right before: Gemini's clients send a streamed thought back as it came, in
+    /// pieces with its signature behind, and some each piece as a turn.
+    fn pieces(&mut self) -> String {
+        let is_piece = |part: &mut Part| {
+            part.state.is_none() && matches!(part.kind, PartKind::Reasoning { state: None, .. })
+        };
+        let mut pieces = Vec::new();
+        loop {
+            let is_here = !self.parts.is_empty();
+            let parts = match self.turns.last_mut() {
+                _ if is_here => &mut self.parts,
+                Some(turn) if turn.role == Role::Assistant => &mut turn.parts,
+                _ => break,
+            };
+            let Some(Part { kind: PartKind::Reasoning { text, .. }, .. }) = parts.pop_if(is_piece) else {
+                break;
+            };
+            pieces.push(text);
+            if !is_here && parts.is_empty() {
+                self.turns.pop();
+            }
+        }
+        pieces.into_iter().rev().collect()
     }
 
     /// Opens a carrier that rides on its own part.

@@ -199,6 +199,23 @@ fn ec_052_a_signature_on_a_text_makes_no_visible_block() {
 }
 
 #[test]
+fn ec_052_a_thought_sent_back_in_pieces_is_one_again_with_its_signature() {
+    let made = origin("anthropic", "claude-4", "one");
+    let signed = thought("It is late.", Some(state(StateKind::Signature, "c2ln")));
+    let (shown, _) = sealed(vec![signed.clone(), call("a", None)], &seal(DialectId::Gemini, made.clone()));
+    let PartKind::Reasoning { state: carrier, .. } = &shown[0].kind else { panic!("{shown:?}") };
+    let pieces =
+        [thought("It is ", None), thought("late.", None), thought("", carrier.clone()), call("a", None)];
+    assert_eq!(returned(pieces.to_vec(), &made), (vec![signed.clone(), call("a", None)], 0));
+    // Google's SDK makes a turn of every chunk.
+    let turns = pieces.into_iter().map(|it| turn(Role::Assistant, vec![it])).collect();
+    let mut request = request(turns);
+    restore(&mut request, &envelope(), tenant(), &made, |_| None);
+    let parts: Vec<Part> = request.conversation.turns.into_iter().flat_map(|it| it.parts).collect();
+    assert_eq!(parts, [signed, call("a", None)]);
+}
+
+#[test]
 fn ec_162_unsigned_siblings_of_a_signed_call_stay_unsigned() {
     let parts = vec![call("c1", gemini("c2ln")), call("c2", None), call("c3", None)];
     for client in SEALED_FOR {

@@ -25,7 +25,10 @@ from openai.types.responses import input_token_count_params, response_compact_pa
 from pydantic_core import SchemaValidator
 
 # Fields that clones of a service take, that their clients send, and that the service's own types do not know.
-EXTENSIONS = {"openai-chat": {"reasoning_content"}}
+EXTENSIONS = {"openai-chat": {"reasoning_content"}, "openai-responses": {"client_metadata"}}
+
+# Models whose clients have words of their own, which go on as they stand to an upstream of their dialect.
+OWN_WORDS = {"openai-responses": "responses-sim-codex"}
 
 # How many faults are shown.
 SHOWN = 20
@@ -177,6 +180,8 @@ def main():
     simulator = sys.argv[1].rstrip("/")
     counts, wrong = collections.Counter(), collections.Counter()
     for entry in fetch(f"{simulator}/_sim/log"):
+        if entry["model"] == OWN_WORDS.get(entry["dialect"]):
+            continue
         kind = (entry["dialect"], task(entry))
         if kind not in JUDGES:
             wrong[f"{entry['path']}: nothing judges {kind}"] += 1
