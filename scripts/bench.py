@@ -30,31 +30,79 @@ ROWS = [
     Row("verbatim-100k-32", "verbatim 100 KiB, 32 connections", 32, size=100 << 10),
     Row("stream-1", "stream of 200 chunks, 1 at a time", 1, stream=True),
     Row("stream-16", "stream of 200 chunks, 16 at once", 16, stream=True),
-    Row("translated-1k-32", "translated 1 KiB, 32 connections", 32, translated=True),
-    Row("translated-100k-8", "translated 100 KiB, 8 connections", 8, size=100 << 10, translated=True),
-    Row("translated-stream-16", "translated stream of 200 chunks, 16 at once", 16, stream=True, translated=True),
+    Row("translated-1k-32", "translated 1 KiB, 32 connections", 32, upstream="messages"),
+    Row("translated-100k-8", "translated 100 KiB, 8 connections", 8, size=100 << 10, upstream="messages"),
+    Row("translated-stream-16", "translated stream of 200 chunks, 16 at once", 16, stream=True, upstream="messages"),
 ]
+DIALECTS = {"chat": "Chat", "responses": "Responses", "messages": "Messages", "gemini": "Gemini"}
+PAIRS = [
+    ("responses", "responses"),
+    ("gemini", "gemini"),
+    ("messages", "chat"),
+    ("responses", "chat"),
+    ("responses", "messages"),
+    ("gemini", "chat"),
+]
+for client, upstream in PAIRS:
+    verbatim = client == upstream
+    name = f"{client}-verbatim" if verbatim else f"{client}-to-{upstream}"
+    words = f"{DIALECTS[client]} verbatim" if verbatim else f"{DIALECTS[client]} to {DIALECTS[upstream]}"
+    ROWS += [
+        Row(f"{name}-1k-32", f"{words} 1 KiB, 32 connections", 32, client=client, upstream=upstream),
+        Row(f"{name}-stream-16", f"{words}, stream of 200 chunks, 16 at once", 16, 1024, True, client, upstream),
+    ]
 
 
 def say(text):
     print(f"\033[1m==> {text}\033[0m", file=sys.stderr, flush=True)
 
 
-def body(model, size, stream):
-    """A Chat conversation of exactly `size` bytes, a turn for every 2 KiB, the model's name behind it as SDKs have it."""
+def body(client, model, size, stream):
+    """A conversation of exactly `size` bytes, a turn for every 2 KiB, the model's name behind it as SDKs have it."""
     words = 'She said "it depends", and then\nshowed the figures: 3.5 µs here, 40 % there. '
-    turns = [{"role": "system", "content": "You are terse."}]
-    for place in range(max(1, size // 2048)):
-        text = (words * 30)[: 1900 if size > 2048 else 300]
-        turns.append({"role": "user" if place % 2 == 0 else "assistant", "content": text})
-    if turns[-1]["role"] == "assistant":
-        turns.append({"role": "user", "content": ""})
-    request = {"messages": turns, "model": model, "max_tokens": 1024, "temperature": 0.5}
-    if stream:
-        request["stream"] = True
-    missing = size - len(json.dumps(request, ensure_ascii=False).encode())
-    turns[-1]["content"] += "x" * missing
-    return json.dumps(request, ensure_ascii=False).encode()
+    said = [(words * 30)[: 1900 if size > 2048 else 300] for _ in range(max(1, size // 2048))]
+    turns = [[("user", "assistant")[place % 2], text] for place, text in enumerate(said)]
+    if turns[-1][0] == "assistant":
+        turns.append(["user", ""])
+    written = lambda: json.dumps(request(client, model, turns, stream), ensure_ascii=False).encode()
+    turns[-1][1] += "x" * (size - len(written()))
+    return written()
+
+
+def request(client, model, turns, stream):
+    """The same question in the words of each dialect."""
+    system = "You are terse."
+    messages = [{"role": role, "content": text} for role, text in turns]
+    match client:
+        case "chat":
+            messages = [{"role": "system", "content": system}, *messages]
+            found = {"messages": messages, "model": model, "max_tokens": 1024, "temperature": 0.5}
+        case "responses":
+            found = {"instructions": system, "input": messages, "model": model, "max_output_tokens": 1024}
+            found |= {"temperature": 0.5, "store": False}
+        case "messages":
+            found = {"system": system, "messages": messages, "model": model, "max_tokens": 1024, "temperature": 0.5}
+        case "gemini":
+            roles = {"user": "user", "assistant": "model"}
+            contents = [{"role": roles[role], "parts": [{"text": text}]} for role, text in turns]
+            settings = {"maxOutputTokens": 1024, "temperature": 0.5}
+            # The path says the model, and whether to stream.
+            system = {"parts": [{"text": system}]}
+            return {"systemInstruction": system, "contents": contents, "generationConfig": settings}
+    return found | ({"stream": True} if stream else {})
+
+
+def path(row):
+    match row.client:
+        case "chat":
+            return "/v1/chat/completions"
+        case "responses":
+            return "/v1/responses"
+        case "messages":
+            return "/v1/messages"
+        case "gemini":
+            method = "streamGenerateContent?alt=sse" if row.stream else "generateContent"
+            return f"/v1beta/models/bench-{row.upstream}:{method}"
 
 
 def free_port():
@@ -156,7 +204,7 @@ class Servers:
 
     def url(self, side, row):
         port = {"direct": "simulator", "gateway": "gateway", "nginx": "nginx-stream" if row.stream else "nginx"}[side]
-        return f"http://127.0.0.1:{self.port[port]}/v1/chat/completions"
+        return f"http://127.0.0.1:{self.port[port]}{path(row)}"
 
 
 def nginx_conf(port, folder):
@@ -196,10 +244,12 @@ def gateway_config(port, folder, postgres):
         }
 
     upstreams = [
-        upstream("verbatim", "openai-compatible", "simulator", "/v1"),
-        upstream("translated", "anthropic", "simulator", ""),
-        upstream("slow-verbatim", "openai-compatible", "slow", "/v1"),
-        upstream("slow-translated", "anthropic", "slow", ""),
+        upstream("chat", "openai-compatible", "simulator", "/v1"),
+        upstream("responses", "openai-responses", "simulator", "/v1"),
+        upstream("messages", "anthropic", "simulator", ""),
+        upstream("gemini", "gemini", "simulator", ""),
+        upstream("slow-chat", "openai-compatible", "slow", "/v1"),
+        upstream("slow-messages", "anthropic", "slow", ""),
     ]
     config = {
         "server": {"listen": f"127.0.0.1:{port['gateway']}", "workers": 1},
@@ -221,10 +271,10 @@ class Bench:
         self.asked = 0  # good answers of the gateway
         self.failed = 0
 
-    def body(self, model, size, stream):
-        file = self.folder / f"{model}-{size}-{'stream' if stream else 'whole'}.json"
+    def body(self, row):
+        file = self.folder / f"{row.client}-{row.upstream}-{row.size}-{'stream' if row.stream else 'whole'}.json"
         if not file.exists():
-            file.write_bytes(body(model, size, stream))
+            file.write_bytes(body(row.client, f"bench-{row.upstream}", row.size, row.stream))
         return file
 
     def load(self, url, file, *arguments):
@@ -235,7 +285,7 @@ class Bench:
         """One request of each kind, so that a fault is told with its body."""
         for row in ROWS:
             for side in self.sides:
-                data = self.body(self.model(row), row.size, row.stream).read_bytes()
+                data = self.body(row).read_bytes()
                 headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
                 try:
                     urllib.request.urlopen(urllib.request.Request(self.servers.url(side, row), data, headers), timeout=30).read()
@@ -244,10 +294,6 @@ class Bench:
                 except OSError as fault:
                     sys.exit(f"error: {side} does not answer `{row.name}`: {fault}")
                 self.asked += side == "gateway"
-
-    @staticmethod
-    def model(row):
-        return "bench-translated" if row.translated else "bench-verbatim"
 
     def measure(self, row, side):
         """One slot; again, once, if others used our cores meanwhile."""
@@ -260,7 +306,7 @@ class Bench:
         arguments = ["--connections", row.connections, "--duration", f"{self.options.seconds * 1000:.0f}ms"]
         arguments += ["--stream"] if row.stream else []
         arguments += ["--rate", row.rate] if row.rate else []
-        command = self.load(self.servers.url(side, row), self.body(self.model(row), row.size, row.stream), *arguments)
+        command = self.load(self.servers.url(side, row), self.body(row), *arguments)
         names = list(self.servers.running)
         used = lambda: sum(cpu_seconds(self.servers.pid(it)) for it in names)
         children = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
@@ -293,11 +339,12 @@ class Bench:
                 break
         return round(max(0, time.monotonic() - start - 0.3), 1)
 
-    def hold(self, name, port, model):
+    def hold(self, name, port, upstream):
         """KiB that each of many open streams costs."""
+        row = Row("memory", "memory", 1, stream=True, upstream=upstream)
         url = f"http://127.0.0.1:{self.servers.port[port]}/v1/chat/completions"
         arguments = ["--stream", "--hold", HELD, "--duration", "90s"]
-        command = self.load(url, self.body(model, 1024, True), *arguments)
+        command = self.load(url, self.body(row), *arguments)
         before = rss_mib(self.servers.pid(name))
         holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
@@ -321,14 +368,14 @@ class Bench:
         if "nginx" in self.sides:
             servers.start_nginx()
             figures["RSS idle, MiB"]["nginx"] = rss_mib(servers.pid("nginx"))
-            figures["KiB per open stream"]["nginx"] = self.hold("nginx", "nginx-slow", "bench-slow-verbatim")
+            figures["KiB per open stream"]["nginx"] = self.hold("nginx", "nginx-slow", "slow-chat")
             servers.stop("nginx")
         if "gateway" in self.sides:
-            for kind, figure in [("verbatim", "KiB per open stream"), ("translated", "KiB per open translated stream")]:
+            for upstream, figure in [("chat", "KiB per open stream"), ("messages", "KiB per open translated stream")]:
                 servers.start_gateway()
                 self.settle("gateway")
                 figures["RSS idle, MiB"]["gateway"] = rss_mib(servers.pid("gateway"))
-                figures.setdefault(figure, {})["gateway"] = self.hold("gateway", "gateway", f"bench-slow-{kind}")
+                figures.setdefault(figure, {})["gateway"] = self.hold("gateway", "gateway", f"slow-{upstream}")
                 self.asked += HELD
                 servers.stop("gateway")
         return figures
@@ -349,7 +396,7 @@ class Bench:
         with open(file, "w") as out:
             for row in rows:
                 say(f"profile of {row.name}")
-                url, data = self.servers.url("gateway", row), self.body(self.model(row), row.size, row.stream)
+                url, data = self.servers.url("gateway", row), self.body(row)
                 arguments = ["--connections", row.connections, "--duration", "5s"] + (["--stream"] if row.stream else [])
                 load = subprocess.Popen(self.load(url, data, *arguments), stdout=subprocess.PIPE, text=True)
                 time.sleep(1)

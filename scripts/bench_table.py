@@ -14,7 +14,8 @@ class Row:
     connections: int
     size: int = 1024
     stream: bool = False
-    translated: bool = False
+    client: str = "chat"
+    upstream: str = "chat"
     rate: float | None = None
 
 

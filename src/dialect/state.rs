@@ -12,7 +12,8 @@ mod stream;
 
 pub use answer::seal_answer;
 pub use envelope::{
-    Envelope, MAX_CARRIER, NotOpened, Origin, Place, Sealed, family, is_carrier, may_hold_carriers,
+    Envelope, HOSTED_TOOL, MAX_CARRIER, NotOpened, Origin, Place, Sealed, UNSEALED, family, is_carrier,
+    may_hold_carriers,
 };
 pub use restore::{holds_carriers, restore, strip};
 pub use stream::Outward;

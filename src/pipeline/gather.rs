@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::HeaderMap;
+use tokio::time::Instant;
 
 use super::{
     Pipeline, Reply, Trail,
     attempt::{Failed, Flight},
     lane::{Progress, observe_event},
+    pulse::Pulse,
 };
 use crate::{
     dialect::{
@@ -17,7 +19,7 @@ use crate::{
     kernel::error::ErrorKind,
     upstream::{
         Failure,
-        transport::{ByteStream, TransportError},
+        transport::{ByteStream, TimeoutKind, TransportError},
     },
     usage::Meter,
 };
@@ -34,6 +36,7 @@ impl Pipeline {
     ) -> Result<Reply, Failed> {
         let mut gathering = flight.lane.gathering();
         let mut size = 0;
+        let mut pulse = Pulse::new(self.bounds.dead_after, Instant::now());
         let broken = loop {
             if gathering.is_over() {
                 break None;
@@ -48,6 +51,9 @@ impl Pipeline {
             match next {
                 None => break None,
                 Some(Err(it)) => break Some(it),
+                Some(Ok(chunk)) if !pulse.hears(&chunk, Instant::now()) => {
+                    break Some(TransportError::Timeout(TimeoutKind::Idle));
+                }
                 Some(Ok(chunk)) => {
                     size += chunk.len();
                     if size > self.bounds.max_answer {

@@ -105,10 +105,10 @@ fn check(named: &[(String, String)], bounds: &MediaBounds) -> Result<(), Gateway
 fn collect(parts: &[Part], at: &str, named: &mut Vec<(String, String)>) {
     for part in parts {
         match &part.kind {
-            PartKind::Media(Media { source: MediaSource::Url(url), .. }) if is_web(url) => {
-                if !named.iter().any(|it| it.0 == *url) {
-                    named.push((url.clone(), at.to_owned()));
-                }
+            PartKind::Media(Media { source: MediaSource::Url(url), .. })
+                if is_web(url) && !named.iter().any(|it| it.0 == *url) =>
+            {
+                named.push((url.clone(), at.to_owned()));
             }
             PartKind::Media(Media { source: MediaSource::Parts(parts), .. }) => collect(parts, at, named),
             PartKind::ToolResult(result) => collect(&result.content, at, named),

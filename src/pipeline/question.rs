@@ -126,7 +126,7 @@ impl Question {
         self.written == self.dialect
             && !self.told.json_array
             && !self.may_hold_carriers
-            && !(self.told.model.is_some() && self.scan.field("model").is_some())
+            && (self.told.model.is_none() || self.scan.field("model").is_none())
             && !verbatim::needs_canonical(&self.scan)
     }
 

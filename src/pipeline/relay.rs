@@ -15,6 +15,7 @@ use super::{
     conversation::Keeper,
     error,
     lane::Course,
+    pulse::Pulse,
 };
 use crate::{
     credential::{Lease, Outcome},
@@ -22,7 +23,7 @@ use crate::{
     kernel::error::{ErrorKind, GatewayError},
     upstream::{
         Failure, Verdict,
-        transport::{ByteStream, TransportError},
+        transport::{ByteStream, TimeoutKind, TransportError},
     },
     usage::{Ending, Meter},
 };
@@ -40,6 +41,7 @@ pub struct Relay {
     lease: Lease,
     keeper: Option<Keeper>,
     client: DialectId,
+    pulse: Pulse,
     keep_alive: Duration,
     commit_after: Duration,
     stop: CancellationToken,
@@ -58,6 +60,7 @@ impl Relay {
             lease: flight.lease,
             keeper: None,
             client: flight.lane.client(),
+            pulse: Pulse::new(pipeline.bounds.dead_after, Instant::now()),
             keep_alive: pipeline.bounds.keep_alive,
             commit_after: pipeline.bounds.commit_after,
             stop: pipeline.stop.clone(),
@@ -151,6 +154,9 @@ impl Relay {
     }
 
     fn take(&mut self, chunk: Bytes) {
+        if !self.pulse.hears(&chunk, Instant::now()) {
+            return self.broke(&TransportError::Timeout(TimeoutKind::Idle));
+        }
         let mut out = Vec::new();
         self.course.push(chunk, &mut out);
         self.ready.extend(out);

@@ -33,7 +33,7 @@ pub(super) fn is_refusal(failure: &Failure) -> bool {
     }
     let said = wire.message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().all(|it| said.contains(it));
-    // Anthropic, Gemini, Responses: as their servers say it (reference/dialects.md §9). What is only missing cannot be
+    // Anthropic, Gemini, Responses: as their servers say it. What is only missing cannot be
     // left out.
     let invalid = [
         &["signature", "thinking"][..],

@@ -188,21 +188,25 @@ impl Pack {
 pub(super) fn admit(request: &HttpRequest, doors: &Doors) -> Result<TenantScope, GatewayError> {
     let key = presented::key(request.headers(), request.query_string());
     let source = request.peer_addr().map(|it| it.ip());
-    doors.keys.authenticate(&doors.hasher, key.as_deref(), source, doors.clock.now()).map_err(|it| {
-        metrics::refused_key();
-        let (kind, message) = match it {
-            AuthError::Missing => (
-                ErrorKind::Unauthenticated,
-                "no API key was given: send it as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`",
-            ),
-            AuthError::Unknown => (ErrorKind::Unauthenticated, "the API key is not known"),
-            AuthError::Expired => (ErrorKind::Unauthenticated, "the API key has expired"),
-            AuthError::Disabled => (ErrorKind::Unauthenticated, "the API key is disabled"),
-            AuthError::Throttled => (ErrorKind::RateLimited, "too many wrong API keys came from this address"),
-        };
-        let wait = (it == AuthError::Throttled).then_some(std::time::Duration::from_mins(1));
-        GatewayError::new(kind, message).retry_after(wait)
-    })
+    let admitted = doors.keys.authenticate(&doors.hasher, key.as_deref(), source, doors.clock.now());
+    admitted.map_err(not_admitted)
+}
+
+/// Why a caller stays outside.
+pub(super) fn not_admitted(error: AuthError) -> GatewayError {
+    metrics::refused_key();
+    let (kind, message) = match error {
+        AuthError::Missing => (
+            ErrorKind::Unauthenticated,
+            "no API key was given: send it as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`",
+        ),
+        AuthError::Unknown => (ErrorKind::Unauthenticated, "the API key is not known"),
+        AuthError::Expired => (ErrorKind::Unauthenticated, "the API key has expired"),
+        AuthError::Disabled => (ErrorKind::Unauthenticated, "the API key is disabled"),
+        AuthError::Throttled => (ErrorKind::RateLimited, "too many wrong API keys came from this address"),
+    };
+    let wait = (error == AuthError::Throttled).then_some(std::time::Duration::from_mins(1));
+    GatewayError::new(kind, message).retry_after(wait)
 }
 
 /// What the client wants done about losses, if it says.

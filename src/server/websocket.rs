@@ -33,7 +33,7 @@ use self::{
 use super::{
     Doors,
     door::Entry,
-    inference::{admit, losses, plain_headers, refuse, text_header},
+    inference::{admit, losses, not_admitted, plain_headers, refuse, text_header},
 };
 use crate::{
     dialect::{DialectId, SseFrame, framing::sse::SseDecoder},
@@ -258,6 +258,13 @@ impl Socket {
         if self.doors.is_draining() {
             self.say_error(&stopping()).await?;
             return Err(Over::because(CloseCode::Away));
+        }
+        match self.doors.keys.readmit(&self.caller.scope, self.doors.clock.now()) {
+            Ok(scope) => self.caller.scope = scope,
+            Err(error) => {
+                self.say_error(&not_admitted(error)).await?;
+                return Err(Over::because(CloseCode::Policy));
+            }
         }
         let mut create = match Create::read(&text) {
             Ok(create) => create,

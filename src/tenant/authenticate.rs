@@ -161,6 +161,12 @@ impl KeyTable {
         }
     }
 
+    /// Lets a caller in again who was let in before and has stayed: its key may have been revoked since, or its policy changed.
+    pub fn readmit(&self, scope: &TenantScope, now: DateTime<Utc>) -> Result<TenantScope, AuthError> {
+        let entries = self.entries.load();
+        entries.by_id.get(&scope.key).ok_or(AuthError::Unknown)?.admit(now)
+    }
+
     /// Shuts a key out at once.
     pub fn revoke(&self, id: TenantKeyId) {
         let mut revoked = self.revoked.lock();

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 pub(super) mod error;
+mod hosted;
 mod models;
 mod response;
 mod stop;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ID, decode, error,
+    ID, decode, error, hosted,
     stop::{self, Called, Seen},
     usage::{Usage, WireUsage},
     wire,
@@ -13,8 +13,8 @@ pub(super) use crate::dialect::callee::{Callee, callee, custom_input};
 use crate::dialect::{
     DecodeError, Recall, ReplyContext,
     canonical::{
-        Arguments, ChatResponse, Choice, Finish, FinishReason, OpaqueState, Part, PartKind, StateKind,
-        TokenUsage, ToolCall,
+        Arguments, ChatResponse, Choice, Citation, Finish, FinishReason, OpaqueState, Part, PartKind,
+        StateKind, TokenUsage, ToolCall,
     },
     fields::Fields,
     json,
@@ -106,24 +106,31 @@ fn object(value: Value) -> Map<String, Value> {
 pub(super) fn block(part: &Part) -> Option<Value> {
     let mut block = object(match &part.kind {
         PartKind::Text { text, .. } | PartKind::Refusal { text } if text.is_empty() => return None,
-        PartKind::Text { text, citations } if citations.iter().all(|it| it.dialect != ID) => {
-            json!({"type": "text", "text": text})
-        }
         PartKind::Text { text, citations } => {
-            let ours: Vec<&Value> =
-                citations.iter().filter(|it| it.dialect == ID).map(|it| &it.raw).collect();
-            json!({"type": "text", "text": text, "citations": ours})
+            let cited: Vec<Value> = citations.iter().filter_map(|it| citation(it, text)).collect();
+            if cited.is_empty() {
+                json!({"type": "text", "text": text})
+            } else {
+                json!({"type": "text", "text": text, "citations": cited})
+            }
         }
         PartKind::Refusal { text } => json!({"type": "text", "text": text}),
         PartKind::Reasoning { text, state } => reasoning(text, state.as_ref())?,
         PartKind::ToolCall(call) => tool_use(call)?,
-        PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw } => {
-            return (*dialect == ID).then(|| raw.clone());
+        PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw } if *dialect == ID => {
+            return Some(raw.clone());
         }
+        PartKind::ServerTool { step, .. } => return step.as_ref().map(hosted::block),
+        PartKind::Opaque { .. } => return None,
         PartKind::Media(_) | PartKind::ToolResult(_) => return None,
     });
     part.extra.write(ID, &mut block, &mut Vec::new());
     Some(Value::Object(block))
+}
+
+/// Writes a citation of a block whose text is `text`.
+pub(super) fn citation(citation: &Citation, text: &str) -> Option<Value> {
+    if citation.dialect == ID { Some(citation.raw.clone()) } else { hosted::citation(citation, text) }
 }
 
 fn reasoning(text: &str, state: Option<&OpaqueState>) -> Option<Value> {

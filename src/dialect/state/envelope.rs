@@ -22,6 +22,10 @@ use crate::{
 const PREFIX: &str = "dgm1.";
 /// How every carrier begins once it is base64 again: what follows the prefix is always `eyJ`.
 const PREFIX_IN_BASE64: &str = "ZGdtMS5l";
+/// What stands in another dialect's answer where Anthropic has a text only it can read: there is none.
+pub const UNSEALED: &str = "dgm1.none";
+/// How the ids begin of blocks that we made of what another provider's tools did.
+pub const HOSTED_TOOL: &str = "srvtoolu_dgm1";
 /// The largest state that is sealed, in bytes.
 const MAX_STATE: usize = 1 << 20;
 /// The largest summary that is sealed, in bytes.
@@ -265,7 +269,7 @@ pub fn is_carrier(data: &str) -> bool {
 /// Whether a body may hold carriers: looks for their beginning as that of a JSON string.
 pub fn may_hold_carriers(body: &[u8]) -> bool {
     let quote_before = |at: usize| at > 0 && body[at - 1] == b'"';
-    [PREFIX, PREFIX_IN_BASE64]
+    [PREFIX, PREFIX_IN_BASE64, HOSTED_TOOL]
         .iter()
         .any(|it| memchr::memmem::find_iter(body, it.as_bytes()).any(quote_before))
 }

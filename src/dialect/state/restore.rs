@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        ChatRequest, DialectId, Loss, Severity,
+        ChatRequest, Loss, Severity,
         canonical::{OpaqueState, Part, PartKind, Role, StateKind, Turn},
     },
     kernel::id::TenantId,
@@ -177,11 +177,10 @@ impl Homeward<'_> {
                 };
                 match self.open(&carrier, at) {
                     Some(Sealed { state: original, place: Place::Thought, .. }) => {
-                        let in_pieces = text.is_empty() && original.kind != StateKind::Redacted;
-                        if in_pieces && carrier.dialect == DialectId::Gemini {
-                            *text = self.pieces();
-                        }
                         *state = Some(original);
+                        if carrier.kind == StateKind::ThoughtSignature {
+                            self.join_pieces(text);
+                        }
                         self.parts.push(part);
                     }
                     Some(Sealed { state: original, place: Place::Call, .. }) => {
@@ -214,29 +213,24 @@ impl Homeward<'_> {
         }
     }
 
-    /// Takes the text of the unsigned thoughts right before: Gemini's clients send a streamed thought back as it came, in
-    /// pieces with its signature behind, and some each piece as a turn.
-    fn pieces(&mut self) -> String {
-        let is_piece = |part: &mut Part| {
-            part.state.is_none() && matches!(part.kind, PartKind::Reasoning { state: None, .. })
-        };
-        let mut pieces = Vec::new();
+    /// Puts the pieces of a streamed thought before its last, which is signed: Google's clients send them back as they came,
+    /// and the signature is for all of them.
+    fn join_pieces(&mut self, last: &mut String) {
         loop {
-            let is_here = !self.parts.is_empty();
+            // In a chat each piece is a turn of its own.
             let parts = match self.turns.last_mut() {
-                _ if is_here => &mut self.parts,
-                Some(turn) if turn.role == Role::Assistant => &mut turn.parts,
-                _ => break,
+                Some(turn) if self.parts.is_empty() && turn.role == Role::Assistant => &mut turn.parts,
+                _ => &mut self.parts,
             };
-            let Some(Part { kind: PartKind::Reasoning { text, .. }, .. }) = parts.pop_if(is_piece) else {
-                break;
+            let Some(PartKind::Reasoning { text, state: None }) = parts.last().map(|it| &it.kind) else {
+                return;
             };
-            pieces.push(text);
-            if !is_here && parts.is_empty() {
+            last.insert_str(0, text);
+            parts.pop();
+            if self.parts.is_empty() && self.turns.last().is_some_and(|it| it.parts.is_empty()) {
                 self.turns.pop();
             }
         }
-        pieces.into_iter().rev().collect()
     }
 
     /// Opens a carrier that rides on its own part.

@@ -40,7 +40,7 @@ fn fallbacks(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
 }
 
-/// The house of DESIGN §8, and an upstream that takes anything.
+/// A house of two upstreams, and an upstream that takes anything.
 fn house() -> RouteConfig {
     let mut main = upstream("openai-main", &["gpt-5=smart", "gpt-4o"]);
     main.prefix = Some("team-a".to_owned());

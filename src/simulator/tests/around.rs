@@ -1,5 +1,7 @@
 //! The operations around the dialects, tokens, compression and realtime, played.
 
+use std::fmt::Write as _;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::*;
@@ -28,11 +30,13 @@ const KEY: &str = "authorization: Bearer sk-1234\r\n";
 async fn form(sim: &Running, path: &str, field: &str, fields: &[(&str, &str)]) -> (String, Vec<u8>) {
     let mut body = String::new();
     for (name, value) in fields {
-        body.push_str(&format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+        write!(body, "--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
     }
-    body.push_str(&format!(
+    write!(
+        body,
         "--B\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"a.bin\"\r\nContent-Type: application/octet-stream\r\n\r\n{{\"custom_id\":\"c\",\"body\":{{\"model\":\"sim-1\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}}}\n\r\n--B--\r\n"
-    ));
+    )
+    .unwrap();
     let headers = format!("{KEY}content-type: multipart/form-data; boundary=B\r\n");
     send(sim, &format!("POST {path}"), &headers, body.as_bytes()).await
 }
@@ -236,7 +240,7 @@ fn frame(text: &str) -> Vec<u8> {
     match u8::try_from(text.len()) {
         Ok(length) if length < 126 => frame.push(0x80 | length),
         _ => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
         }
     }

@@ -214,3 +214,21 @@ fn a_hundred_thousand_keys_are_each_found() {
         assert_eq!(house.show(&plain[number]).unwrap().key(), keys[number].id);
     }
 }
+
+#[test]
+fn a_caller_that_stays_is_let_in_again_until_its_key_is_revoked() {
+    let house = House::new();
+    let plain = PlainKey::generate();
+    let key = house.key("ci", &plain);
+    house.load(&[&key]);
+    let scope = house.show(plain.reveal()).unwrap();
+    assert_eq!(house.table.readmit(&scope, house.clock.now()), Ok(scope));
+    let strict = TenantKey { losses: Some(LossPolicy::Strict), ..key.clone() };
+    house.load(&[&strict]);
+    let changed = house.table.readmit(&scope, house.clock.now()).unwrap();
+    assert_eq!(changed.losses(), Some(LossPolicy::Strict));
+    house.table.revoke(key.id);
+    assert_eq!(house.table.readmit(&scope, house.clock.now()), Err(AuthError::Disabled));
+    house.load(&[]);
+    assert_eq!(house.table.readmit(&scope, house.clock.now()), Err(AuthError::Unknown));
+}

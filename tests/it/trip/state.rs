@@ -1,5 +1,6 @@
 //! State that only its maker can read, over turns: it comes back to its maker, and to nobody else.
 
+use dragoman::kernel::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::events;
@@ -101,7 +102,7 @@ async fn ec_068_what_an_upstream_cannot_verify_is_left_out_once() {
         assert!(!second.to_string().contains("thinking"), "{second}");
         assert!(second.to_string().contains("Hello!"), "{second}");
     }
-    assert!(gateway.credential("one").state.is_due(chrono::Utc::now()), "the credential is not at fault");
+    assert!(gateway.credential("one").state.is_due(SystemClock.now()), "the credential is not at fault");
     gateway.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! Responses over a WebSocket.
 
+use dragoman::{kernel::clock::SystemClock, tenant::admin::TenantAdmin};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -157,6 +158,25 @@ async fn a_gateway_that_stops_closes_what_is_idle() {
     let mut socket = open(&gateway).await;
     is_whole(&socket.turn(&create("smart", "Hi")).await);
     gateway.gateway.drain(std::future::pending()).await;
+    assert_eq!(socket.event().await, None);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_ends_its_socket_at_the_next_turn() {
+    let mut gateway = gateway("").await;
+    let foundation = gateway.gateway.foundation().clone();
+    let admin =
+        TenantAdmin { repository: &*foundation.tenants, clock: &SystemClock, hasher: &foundation.hasher };
+    admin.create_tenant("acme").await.unwrap();
+    let (_, key) = admin.create_key("acme", "one", None).await.unwrap();
+    gateway.gateway.refresh_keys().await;
+    let mut socket = Socket::open(gateway.address(), "/v1/responses", key.reveal()).await.unwrap();
+    is_whole(&socket.turn(&create("smart", "Hi")).await);
+    admin.revoke_key("acme", "one").await.unwrap();
+    gateway.gateway.refresh_keys().await;
+    let refused = socket.turn(&create("smart", "Hi")).await;
+    assert_eq!((refused.len(), &refused[0]["status"]), (1, &json!(401)), "{refused:?}");
     assert_eq!(socket.event().await, None);
     gateway.stop().await;
 }

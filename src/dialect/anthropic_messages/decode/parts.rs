@@ -94,8 +94,12 @@ fn step(raw: &Value) -> Option<ServerStep> {
     let text = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     match (raw.get("type")?.as_str()?, raw.get("name").and_then(Value::as_str)) {
         ("server_tool_use", Some("web_search")) => {
-            let query = raw.pointer("/input/query").and_then(Value::as_str).map(str::to_owned);
-            Some(ServerStep::WebSearch { id: text("id"), queries: query.into_iter().collect() })
+            let one = raw.pointer("/input/query").into_iter();
+            // Ours: other providers ask several at once.
+            let several = raw.pointer("/input/queries").and_then(Value::as_array);
+            let queries: Vec<&Value> = several.map_or_else(|| one.collect(), |it| it.iter().collect());
+            let queries = queries.into_iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            Some(ServerStep::WebSearch { id: text("id"), queries })
         }
         ("web_search_tool_result", _) => {
             let found = raw.get("content").and_then(Value::as_array).into_iter().flatten();

@@ -3,6 +3,7 @@
 mod answer;
 mod cache;
 mod extras;
+mod hosted;
 mod output;
 mod parts;
 mod sampling;
@@ -35,6 +36,8 @@ struct Writer<'a> {
     abilities: &'a Abilities,
     names: NameMap,
     losses: Vec<Loss>,
+    /// Header values that the tools need.
+    betas: Vec<String>,
 }
 
 pub(super) fn request(
@@ -44,9 +47,10 @@ pub(super) fn request(
 ) -> Result<Encoded, EncodeError> {
     foreign::refuse_stateful(request)?;
     let names = NameMap::of(request, NameRule::plain(abilities.max_tool_name));
-    let mut writer = Writer { request, abilities, names, losses: Vec::new() };
+    let mut writer = Writer { request, abilities, names, losses: Vec::new(), betas: Vec::new() };
     let (body, recall) = writer.body(model)?;
-    let betas = extras::betas(&request.extra);
+    let mut betas = extras::betas(&request.extra);
+    betas.extend(writer.betas);
     Ok(Encoded { body: wire::bytes(&body), losses: writer.losses, recall, betas })
 }
 

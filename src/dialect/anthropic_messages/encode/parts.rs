@@ -3,7 +3,11 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{super::ID, Writer, cache, extras::Level};
+use super::{
+    super::{ID, hosted},
+    Writer, cache,
+    extras::Level,
+};
 use crate::dialect::{
     EncodeError, Severity,
     canonical::{
@@ -44,6 +48,10 @@ impl Writer<'_> {
             PartKind::ToolResult(result) => Some(self.result(result, at)?),
             PartKind::Media(media) => self.media(media, at)?,
             PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw } => {
+                if hosted::is_ours(raw) {
+                    self.drop(at, Severity::Cosmetic, "what another provider's tool did: the answer has it");
+                    return Ok(None);
+                }
                 if *dialect == ID {
                     return Ok(Some(raw.clone()));
                 }
@@ -76,7 +84,9 @@ impl Writer<'_> {
         let mut written = block(json!({"type": "text", "text": text}));
         let ours = |it: &&Citation| {
             let kind = it.raw.get("type").and_then(Value::as_str);
-            it.dialect == ID && kind.is_some_and(|it| it.ends_with(CITATION_SUFFIX))
+            it.dialect == ID
+                && kind.is_some_and(|it| it.ends_with(CITATION_SUFFIX))
+                && !hosted::is_ours(&it.raw)
         };
         let kept: Vec<&Value> = citations.iter().filter(ours).map(|it| &it.raw).collect();
         if kept.len() < citations.len() {

@@ -38,18 +38,18 @@ impl Writer<'_> {
                 Some(self.function(tool, with_format(tool, format.as_ref()), Some(&input), &at))
             }
             ToolKind::Builtin { dialect, raw, .. } if *dialect == ID => Some(raw.clone()),
-            ToolKind::Builtin { dialect, raw, .. } => {
-                self.drop(
-                    at,
-                    foreign::severity(*dialect, raw),
-                    format!("only {} has this tool", dialect.name()),
-                );
-                None
+            ToolKind::Builtin { dialect, raw, family } => {
+                let severity = foreign::severity(*dialect, raw);
+                let told = family.as_ref().and_then(|it| self.hosted(it, tool, &at, severity));
+                if family.is_none() {
+                    self.drop(at, severity, format!("only {} has this tool", dialect.name()));
+                }
+                told
             }
         }
     }
 
-    fn function(
+    pub(super) fn function(
         &mut self,
         tool: &Tool,
         description: Option<String>,
@@ -132,18 +132,18 @@ impl Writer<'_> {
             ToolChoice::Auto => kind("auto"),
             ToolChoice::None => kind("none"),
             ToolChoice::Required => kind("any"),
-            ToolChoice::Named(name) if !tools.iter().any(|it| it["name"] == self.names.wire(name)) => {
+            ToolChoice::Named(name) if !tools.iter().any(|it| it["name"] == self.told_name(name)) => {
                 let reason = format!("the tool `{name}` could not be told to the upstream");
                 self.drop("/tool_choice", Severity::Semantic, reason);
                 return None;
             }
             ToolChoice::Named(name) => {
                 let mut choice = kind("tool");
-                choice.insert("name".to_owned(), json!(self.names.wire(name)));
+                choice.insert("name".to_owned(), json!(self.told_name(name)));
                 choice
             }
             ToolChoice::Allowed { names, required } => {
-                let allowed: Vec<&str> = names.iter().map(|it| self.names.wire(it)).collect();
+                let allowed: Vec<&str> = names.iter().map(|it| self.told_name(it)).collect();
                 tools.retain(|it| it["name"].as_str().is_some_and(|it| allowed.contains(&it)));
                 self.approximate(
                     "/tool_choice",

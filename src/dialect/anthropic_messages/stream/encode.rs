@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::{
-    ID, error, response,
+    error, response,
     stop::{self, Seen},
     usage::Usage,
     wire,
@@ -47,6 +47,14 @@ struct Block {
     form: Form,
     /// Its number on the wire, once it has begun there.
     index: Option<u32>,
+    /// What it said, if it is a text: a citation quotes it.
+    text: String,
+}
+
+impl Block {
+    fn new(key: u32, form: Form) -> Self {
+        Self { key, form, index: None, text: String::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -107,7 +115,7 @@ impl MessageEncoder {
             }
         };
         let is_tool = matches!(form, Form::Tool { .. } | Form::Custom { .. });
-        self.block = Some(Block { key, form, index: None });
+        self.block = Some(Block::new(key, form));
         if let BlockKind::ToolCall { id, name, .. } = kind
             && is_tool
         {
@@ -154,11 +162,13 @@ impl MessageEncoder {
         match (&mut block.form, piece) {
             (Form::Text, Delta::Text(text)) | (Form::Refusal, Delta::Refusal(text) | Delta::Text(text)) => {
                 self.refused |= matches!(block.form, Form::Refusal) && !text.is_empty();
+                block.text.push_str(text);
                 self.text(text, out);
             }
-            (Form::Text, Delta::Citation(citation)) if citation.dialect == ID => {
+            (Form::Text, Delta::Citation(citation)) => {
+                let Some(citation) = response::citation(citation, &block.text) else { return };
                 let index = self.begin(&json!({"type": "text", "text": ""}), out);
-                let piece = json!({"type": "citations_delta", "citation": citation.raw});
+                let piece = json!({"type": "citations_delta", "citation": citation});
                 let event = json!({"type": "content_block_delta", "index": index, "delta": piece});
                 frame("content_block_delta", &event, out);
             }
@@ -207,7 +217,7 @@ impl MessageEncoder {
         self.close(out);
         let index = self.begin_block(&json!({"type": "redacted_thinking", "data": data}), out);
         stop_block(index, out);
-        self.block = key.map(|key| Block { key, form: Form::Closed, index: None });
+        self.block = key.map(|key| Block::new(key, Form::Closed));
     }
 
     /// Ends the open block, if there is one.

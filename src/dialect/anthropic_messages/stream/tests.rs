@@ -11,7 +11,10 @@ use crate::{
     dialect::{
         ChatEvent, EventDecoder as _, EventEncoder as _, Recall, ReplyContext, SseFrame, TokenUsage,
         WireError,
-        canonical::{BlockKind, Citation, Delta, Finish, FinishReason, Part, PartKind, StateKind},
+        canonical::{
+            BlockKind, Citation, Delta, Finish, FinishReason, Part, PartKind, ServerStep, StateKind,
+            WebResult,
+        },
     },
     kernel::{
         error::{ErrorKind, GatewayError},
@@ -604,4 +607,63 @@ proptest! {
         let _ = decoder.decode(&SseFrame { event: Some(event), data: data.into() }, &mut events);
         prop_assert!(decoder.finish(&mut events).is_ok());
     }
+}
+
+fn searched(key: u32) -> [ChatEvent; 4] {
+    let dialect = crate::dialect::DialectId::OpenaiResponses;
+    let step =
+        |step| Box::new(Part::new(PartKind::ServerTool { dialect, raw: Value::Null, step: Some(step) }));
+    let results = vec![WebResult { url: "https://a.example".into(), title: None }];
+    [
+        block(
+            key,
+            BlockKind::Whole(step(ServerStep::WebSearch { id: "ws_1".into(), queries: vec!["q".into()] })),
+        ),
+        done(key),
+        block(
+            key + 1,
+            BlockKind::Whole(step(ServerStep::WebSearchResults { call_id: "ws_1".into(), results })),
+        ),
+        done(key + 1),
+    ]
+}
+
+#[test]
+fn ec_115_a_search_of_another_provider_is_told_in_blocks_and_cited() {
+    let mut events = vec![begin()];
+    events.extend(searched(0));
+    let cited = Citation {
+        url: Some("https://a.example".into()),
+        title: Some("A".into()),
+        span: Some(0..2),
+        ..Citation::plain(crate::dialect::DialectId::OpenaiResponses, Value::Null)
+    };
+    events.extend([
+        block(2, BlockKind::Text),
+        text(2, "Yes, it is."),
+        ChatEvent::Delta { block: 2, delta: Delta::Citation(cited) },
+        done(2),
+        finished(FinishReason::Stop),
+        ChatEvent::End,
+    ]);
+    let told = say(&events);
+    let kinds: Vec<&Value> = told.content.iter().map(|it| &it["type"]).collect();
+    assert_eq!(kinds, ["server_tool_use", "web_search_tool_result", "text"]);
+    assert_eq!(told.content[0]["id"], told.content[1]["tool_use_id"]);
+    assert_eq!(told.content[2]["citations"][0]["cited_text"], "Ye");
+    assert_eq!(told.end["delta"]["stop_reason"], "end_turn");
+}
+
+#[test]
+fn ec_116_a_search_beside_a_call_of_the_clients_tool_stops_for_the_call() {
+    let mut events = vec![begin()];
+    events.extend(searched(0));
+    events.extend([
+        tool(2, "read"),
+        arguments(2, "{}"),
+        done(2),
+        finished(FinishReason::ToolCalls),
+        ChatEvent::End,
+    ]);
+    assert_eq!(say(&events).end["delta"]["stop_reason"], "tool_use");
 }

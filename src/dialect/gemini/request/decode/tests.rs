@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "a `json!` is handed over as it is written")]
+
 use serde_json::{Value, json};
 
 use super::*;
