@@ -28,7 +28,7 @@ from pydantic_core import SchemaValidator
 EXTENSIONS = {"openai-chat": {"reasoning_content"}, "openai-responses": {"client_metadata"}}
 
 # Models whose clients have words of their own, which go on as they stand to an upstream of their dialect.
-OWN_WORDS = {"openai-responses": "responses-sim-codex"}
+OWN_WORDS = {"openai-responses": ("-codex", "-own-words")}
 
 # What Responses gives to be sent back, and takes, though the types of its input do not know it.
 GIVEN = {"custom_tool_call": {"status"}, "message": {"id"}}
@@ -181,7 +181,7 @@ def main():
     simulator = sys.argv[1].rstrip("/")
     counts, wrong = collections.Counter(), collections.Counter()
     for entry in fetch(f"{simulator}/_sim/log"):
-        if entry["model"] == OWN_WORDS.get(entry["dialect"]):
+        if entry["model"].endswith(OWN_WORDS.get(entry["dialect"], ())):
             continue
         kind = (entry["dialect"], task(entry))
         if kind not in JUDGES:
