@@ -1,6 +1,9 @@
 //! Blocks one after another, for dialects that cannot say two at once.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    fmt::{self, Write as _},
+};
 
 use crate::{
     dialect::{
@@ -10,8 +13,10 @@ use crate::{
     kernel::error::ErrorKind,
 };
 
-/// The most bytes of deltas that wait for their turn.
+/// The most bytes that wait for their turn.
 pub const MAX_HELD_BYTES: usize = 4 << 20;
+/// What a block or a finish weighs without its words: so much that they stay few, for every event looks through them.
+const WAITING_BYTES: usize = 1 << 10;
 
 /// Puts a stream's blocks in the order of their beginnings, so that no two are open at once.
 ///
@@ -85,7 +90,9 @@ impl Serializer {
             self.front = Some(Front { choice, block });
             out.push(ChatEvent::BlockStart { choice, block, kind });
         } else {
+            let size = size_of_kind(&kind);
             self.waiting.push_back(Waiting::Block { choice, block, kind, deltas: Vec::new(), ended: false });
+            self.hold(size, out);
         }
     }
 
@@ -94,9 +101,12 @@ impl Serializer {
             out.push(ChatEvent::Delta { block, delta });
             return;
         }
-        let size = size_of_delta(&delta);
         let Some(Waiting::Block { deltas, ended: false, .. }) = self.waiting_block(block) else { return };
-        append(deltas, delta);
+        let size = append(deltas, delta);
+        self.hold(size, out);
+    }
+
+    fn hold(&mut self, size: usize, out: &mut Vec<ChatEvent>) {
         self.held_bytes += size;
         if self.held_bytes > MAX_HELD_BYTES {
             self.fail(overflow(), out);
@@ -118,7 +128,9 @@ impl Serializer {
         if self.front.is_none() && self.waiting.is_empty() {
             out.push(ChatEvent::Finish { choice, finish });
         } else {
+            let size = size_of_finish(&finish);
             self.waiting.push_back(Waiting::Finish { choice, finish });
+            self.hold(size, out);
         }
     }
 
@@ -145,8 +157,12 @@ impl Serializer {
     fn release(&mut self, out: &mut Vec<ChatEvent>) {
         while let Some(next) = self.waiting.pop_front() {
             match next {
-                Waiting::Finish { choice, finish } => out.push(ChatEvent::Finish { choice, finish }),
+                Waiting::Finish { choice, finish } => {
+                    self.held_bytes = self.held_bytes.saturating_sub(size_of_finish(&finish));
+                    out.push(ChatEvent::Finish { choice, finish });
+                }
                 Waiting::Block { choice, block, kind, deltas, ended } => {
+                    self.held_bytes = self.held_bytes.saturating_sub(size_of_kind(&kind));
                     out.push(ChatEvent::BlockStart { choice, block, kind });
                     for delta in deltas {
                         self.held_bytes = self.held_bytes.saturating_sub(size_of_delta(&delta));
@@ -167,26 +183,69 @@ impl Serializer {
     }
 }
 
-/// Adds a delta, to the last one if both are text of one kind: many small pieces cost more than their bytes.
-fn append(deltas: &mut Vec<Delta>, delta: Delta) {
+/// Adds a delta, to the last one if both are text of one kind: many small pieces cost more than their bytes. Returns what
+/// the block weighs more now.
+fn append(deltas: &mut Vec<Delta>, delta: Delta) -> usize {
     match (deltas.last_mut(), delta) {
         (Some(Delta::Text(last)), Delta::Text(more))
         | (Some(Delta::Reasoning(last)), Delta::Reasoning(more))
         | (Some(Delta::Arguments(last)), Delta::Arguments(more))
-        | (Some(Delta::Refusal(last)), Delta::Refusal(more)) => last.push_str(&more),
-        (_, delta) => deltas.push(delta),
+        | (Some(Delta::Refusal(last)), Delta::Refusal(more)) => {
+            last.push_str(&more);
+            more.len()
+        }
+        (_, delta) => {
+            let size = size_of_delta(&delta);
+            deltas.push(delta);
+            size
+        }
     }
 }
 
 /// What a delta weighs while it waits; an empty one is not free either.
 fn size_of_delta(delta: &Delta) -> usize {
-    match delta {
+    let words = match delta {
         Delta::Text(text) | Delta::Reasoning(text) | Delta::Arguments(text) | Delta::Refusal(text) => {
             text.len()
         }
-        Delta::State { data, .. } => data.len() + size_of::<Delta>(),
-        Delta::Citation(citation) => citation.raw.to_string().len() + size_of::<Delta>(),
+        Delta::State { data, .. } => data.len(),
+        Delta::Citation(citation) => citation.raw.to_string().len(),
+    };
+    words + size_of::<Delta>()
+}
+
+/// What a block without deltas weighs while it waits: an upstream may begin any number of them.
+fn size_of_kind(kind: &BlockKind) -> usize {
+    let words = match kind {
+        BlockKind::Text | BlockKind::Reasoning | BlockKind::Refusal => 0,
+        BlockKind::ToolCall { id, name, state, .. } => {
+            id.len() + name.len() + state.as_ref().map_or(0, |it| it.data.len())
+        }
+        BlockKind::Whole(part) => length_of(part),
+    };
+    words + WAITING_BYTES
+}
+
+fn size_of_finish(finish: &Finish) -> usize {
+    let words = [&finish.stop_sequence, &finish.raw];
+    words.iter().filter_map(|it| it.as_deref()).map(str::len).sum::<usize>() + WAITING_BYTES
+}
+
+/// How long a value is when it is written out: what it holds, and a little more for each of its fields.
+fn length_of(value: &impl fmt::Debug) -> usize {
+    struct Length(usize);
+
+    impl fmt::Write for Length {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 += text.len();
+            Ok(())
+        }
     }
+
+    let mut length = Length(0);
+    // It counts: there is nothing that could fail.
+    let _ = write!(length, "{value:?}");
+    length.0
 }
 
 fn overflow() -> WireError {

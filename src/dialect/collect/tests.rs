@@ -98,6 +98,57 @@ fn ec_191_what_is_held_back_is_bounded() {
 }
 
 #[test]
+fn ec_191_blocks_without_words_are_bounded_too() {
+    let is_cut = |waiting: &dyn Fn(u32) -> ChatEvent| {
+        let mut serializer = Serializer::new();
+        let mut out = Vec::new();
+        serializer.push(start_tool(0), &mut out);
+        serializer.push(start_tool(1), &mut out);
+        // An upstream that never stops, but for the test's sake.
+        (2..1_000_000)
+            .take_while(|at| {
+                serializer.push(waiting(*at), &mut out);
+                out.len() < 2
+            })
+            .count()
+            < 200_000
+    };
+    assert!(is_cut(&start_tool));
+    assert!(is_cut(&|at| finish(at, FinishReason::Stop)));
+    // Pieces that hold nothing and cannot be put together.
+    assert!(is_cut(&|at| {
+        let nothing = String::new();
+        let delta = if at % 2 == 0 { Delta::Text(nothing) } else { Delta::Reasoning(nothing) };
+        ChatEvent::Delta { block: 1, delta }
+    }));
+    assert!(is_cut(&|at| {
+        let raw = json!({"data": "x".repeat(1 << 10)});
+        let part = Part::new(PartKind::Opaque { dialect: DialectId::AnthropicMessages, raw });
+        ChatEvent::BlockStart { choice: 0, block: at, kind: BlockKind::Whole(Box::new(part)) }
+    }));
+}
+
+#[test]
+fn what_had_its_turn_weighs_nothing() {
+    let mut serializer = Serializer::new();
+    let mut out = Vec::new();
+    for block in (0..40).step_by(2) {
+        for event in [
+            start_tool(block),
+            start_tool(block + 1),
+            arguments(block + 1, &"x".repeat(1 << 20)),
+            finish(block + 9, FinishReason::Stop),
+            ChatEvent::BlockEnd { block },
+            ChatEvent::BlockEnd { block: block + 1 },
+        ] {
+            serializer.push(event, &mut out);
+        }
+    }
+    assert!(!out.iter().any(|it| matches!(it, ChatEvent::Error(_))));
+    assert_eq!(out.len(), 20 * 6);
+}
+
+#[test]
 fn ec_037_a_stream_without_its_end_is_no_answer() {
     let start = ChatEvent::Start { id: None, model: None, created: None };
     let text = ChatEvent::BlockStart { choice: 0, block: 0, kind: BlockKind::Text };

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     dialect::{
         ChatRequest, Loss, Severity,
-        canonical::{OpaqueState, Part, PartKind, Role, Turn},
+        canonical::{OpaqueState, Part, PartKind, Role, StateKind, Turn},
     },
     kernel::id::TenantId,
 };
@@ -178,6 +178,9 @@ impl Homeward<'_> {
                 match self.open(&carrier, at) {
                     Some(Sealed { state: original, place: Place::Thought, .. }) => {
                         *state = Some(original);
+                        if carrier.kind == StateKind::ThoughtSignature {
+                            self.join_pieces(text);
+                        }
                         self.parts.push(part);
                     }
                     Some(Sealed { state: original, place: Place::Call, .. }) => {
@@ -206,6 +209,26 @@ impl Homeward<'_> {
             _ => {
                 self.open_own(&mut part, at);
                 self.parts.push(part);
+            }
+        }
+    }
+
+    /// Puts the pieces of a streamed thought before its last, which is signed: Google's clients send them back as they came,
+    /// and the signature is for all of them.
+    fn join_pieces(&mut self, last: &mut String) {
+        loop {
+            // In a chat each piece is a turn of its own.
+            let parts = match self.turns.last_mut() {
+                Some(turn) if self.parts.is_empty() && turn.role == Role::Assistant => &mut turn.parts,
+                _ => &mut self.parts,
+            };
+            let Some(PartKind::Reasoning { text, state: None }) = parts.last().map(|it| &it.kind) else {
+                return;
+            };
+            last.insert_str(0, text);
+            parts.pop();
+            if self.parts.is_empty() && self.turns.last().is_some_and(|it| it.parts.is_empty()) {
+                self.turns.pop();
             }
         }
     }

@@ -60,10 +60,21 @@ pub fn sendable(item: Value, is_native: bool) -> Option<Value> {
     if needs_no_id(&item).is_some() {
         item.shift_remove("id");
         item.shift_remove("status");
+        in_words(&mut item);
     }
     let is_bare_thought = item.get("type").is_some_and(|it| it == "reasoning")
         && !item.get("encrypted_content").is_some_and(Value::is_string);
     (!(is_bare_thought && is_native)).then_some(Value::Object(item))
+}
+
+/// A message that has no id may, by the published types, hold its text but not parts of it.
+fn in_words(item: &mut Map<String, Value>) {
+    let Some([part]) = item.get("content").and_then(Value::as_array).map(Vec::as_slice) else { return };
+    let is_empty = |name: &str| part[name].as_array().is_none_or(Vec::is_empty);
+    if part["type"] == "output_text" && is_empty("annotations") && is_empty("logprobs") {
+        let text = part["text"].clone();
+        item.insert("content".to_owned(), text);
+    }
 }
 
 /// Gives items ids by which they can be listed and referred to.
@@ -106,6 +117,10 @@ mod tests {
     fn what_is_sent_again_has_no_ids_of_others() {
         let call = json!({"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c"});
         assert_eq!(sendable(call, true), Some(json!({"type": "function_call", "call_id": "c"})));
+        let part = json!({"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []});
+        let said = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [part]});
+        let again = json!({"type": "message", "role": "assistant", "content": "Hi"});
+        assert_eq!(sendable(said, true), Some(again));
         let search = json!({"type": "web_search_call", "id": "ws_1"});
         assert_eq!(sendable(search.clone(), true), Some(search));
         let thought = json!({"type": "reasoning", "id": "rs_1", "summary": []});

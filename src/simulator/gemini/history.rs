@@ -47,7 +47,7 @@ pub(super) fn judge(body: &Value, call: Call<'_>) -> Result<(), Complaint> {
         "contents",
         "Please ensure that the first turn is of role user: a conversation cannot start with a turn of role model.",
     )?;
-    order(&contents)?;
+    order(&merged(&contents))?;
     signed(&contents, call.told.model)
 }
 
@@ -147,11 +147,27 @@ fn names<'a>(content: &'a Value, field: &str) -> Vec<&'a str> {
     list(content, "parts").filter_map(|it| get(it, field)["name"].as_str()).collect()
 }
 
+/// The contents with neighbours of one role put together, as the service reads them: what was streamed comes back in pieces.
+fn merged(contents: &[&Value]) -> Vec<Value> {
+    let mut turns: Vec<Value> = Vec::new();
+    for it in contents {
+        match (turns.last_mut(), it["parts"].as_array()) {
+            (Some(last), Some(parts)) if last["role"] == it["role"] && it["role"] == "model" => {
+                if let Some(all) = last["parts"].as_array_mut() {
+                    all.extend(parts.iter().cloned());
+                }
+            }
+            _ => turns.push((*it).clone()),
+        }
+    }
+    turns
+}
+
 /// A turn with calls follows a user's and is followed by as many responses, of the same names.
-fn order(contents: &[&Value]) -> Result<(), Complaint> {
+fn order(contents: &[Value]) -> Result<(), Complaint> {
     for (number, it) in contents.iter().enumerate() {
         let calls = names(it, "functionCall");
-        let before = number.checked_sub(1).map(|it| contents[it]);
+        let before = number.checked_sub(1).map(|it| &contents[it]);
         if !calls.is_empty() {
             require(
                 before.is_some_and(|it| it["role"] != "model"),

@@ -186,10 +186,12 @@ def test_structured_output(anthropic_client, upstream):
         assert isinstance(stream.get_final_message().parsed_output, City)
 
 
-def test_thinking_is_kept_over_turns(anthropic_client, upstream, streamed):
+# `budget`: models that want their signed thoughts back in a tool loop.
+@pytest.mark.parametrize("play", [None, "budget"])
+def test_thinking_is_kept_over_turns(anthropic_client, upstream, streamed, play):
     turns = [user(BOTH)]
     more = dict(tools=[WEATHER, TIME], thinking=THINKING)
-    message = ask(anthropic_client, streamed, upstream.model(), turns, **more)
+    message = ask(anthropic_client, streamed, upstream.model(play), turns, **more)
     thought = message.content[0]
     assert thought.type == "thinking"
     assert thought.thinking == f"The user wrote {len(BOTH)} characters. A short answer will do."
@@ -201,11 +203,11 @@ def test_thinking_is_kept_over_turns(anthropic_client, upstream, streamed):
         assert bool(signatures[-1]) == (upstream != "chat")
     turns.append({"role": "assistant", "content": message.content})
     turns.append(user([result(it, "fine") for it in calls(message)]))
-    final = ask(anthropic_client, streamed, upstream.model(), turns, **more)
+    final = ask(anthropic_client, streamed, upstream.model(play), turns, **more)
     assert text(final) == "The tools said: fine | fine"
     turns.append({"role": "assistant", "content": final.content})
     turns.append(user("And now?"))
-    assert text(ask(anthropic_client, streamed, upstream.model(), turns, **more)) == "You wrote 8 characters."
+    assert text(ask(anthropic_client, streamed, upstream.model(play), turns, **more)) == "You wrote 8 characters."
 
 
 def test_adaptive_thinking_with_an_effort(anthropic_client, upstream, streamed):

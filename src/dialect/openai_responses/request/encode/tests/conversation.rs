@@ -188,9 +188,12 @@ fn ec_057_and_ec_167_this_dialect_is_told_items_as_they_stood() {
 /// Parts of what the assistant said are for messages with an id, says the published type.
 #[test]
 fn a_message_without_an_id_holds_text_not_parts() {
-    let (body, _) = told(C, &chat(json!([
-        {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "z"},
-    ])));
+    let (body, _) = told(
+        C,
+        &chat(json!([
+            {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "z"},
+        ])),
+    );
     assert_eq!(body["input"][1], json!({"type": "message", "role": "assistant", "content": "y"}));
 }
 
