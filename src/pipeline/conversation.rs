@@ -63,16 +63,19 @@ impl Pipeline {
             }
             _ => Chain::default(),
         };
+        if let (Some(_), Some(id)) = (keeping, &previous)
+            && (chain.0.is_empty() || chain.beyond().is_some())
+        {
+            // What is not kept here is not the caller's, even where an upstream that tenants share still knows it.
+            return Err(unknown_previous(chain.beyond().unwrap_or(id), keeping));
+        }
         let own = keeps.then(|| ToKeep { previous: previous.clone(), input: items::with_ids(input.clone()) });
         let mut all: Vec<Value> =
             chain.items().into_iter().filter_map(|it| items::sendable(it, is_native)).collect();
         all.extend(input);
         self.open_summaries(&inbound.scope, &mut all)?;
         if !chain.0.is_empty() {
-            match chain.beyond() {
-                Some(id) => drop(body.insert("previous_response_id".to_owned(), id.into())),
-                None => drop(body.shift_remove("previous_response_id")),
-            }
+            body.shift_remove("previous_response_id");
         }
         body.insert("input".to_owned(), Value::Array(all));
         let mut continued = question.with_body(&body)?;
@@ -165,14 +168,10 @@ fn beyond_others(
         error.code = Some(code.to_owned());
         Some(error)
     };
-    let off =
-        if keeping.is_none() { ": `responses.store` is off in this gateway's configuration" } else { "" };
+    let off = off(keeping);
     let scan = &question.scan;
     if let Ok(Some(id)) = scan.string(&question.body, "previous_response_id") {
-        let message = format!(
-            "previous response with id `{id}` not found{off}; send the whole conversation as `input`"
-        );
-        return refuse("previous_response_not_found", "/previous_response_id".to_owned(), message);
+        return Some(unknown_previous(&id, keeping));
     }
     if let Some(at) = missing {
         let message = format!("the item this refers to was not found{off}; send the item itself");
@@ -194,6 +193,24 @@ fn beyond_others(
     let at = tools.unwrap_or_default().iter().position(|it| it["type"] == "file_search")?;
     let message = "`file_search` reads OpenAI's own stores and cannot be used with this model";
     refuse("unsupported_parameter", format!("/tools/{at}"), message.to_owned())
+}
+
+/// Nobody who may be asked knows the answer that a request goes on from.
+fn unknown_previous(id: &str, keeping: Option<&Keeping>) -> GatewayError {
+    let off = off(keeping);
+    let message =
+        format!("previous response with id `{id}` not found{off}; send the whole conversation as `input`");
+    let mut error = GatewayError::new(ErrorKind::BadRequest, message).at("/previous_response_id");
+    error.code = Some("previous_response_not_found".to_owned());
+    error
+}
+
+/// Why nothing is known, if that is how the gateway is set up.
+const fn off(keeping: Option<&Keeping>) -> &'static str {
+    match keeping {
+        Some(_) => "",
+        None => ": `responses.store` is off in this gateway's configuration",
+    }
 }
 
 fn read(body: &Bytes) -> Result<Map<String, Value>, GatewayError> {

@@ -73,6 +73,7 @@ fn nothing_secret_is_logged_or_measured_even_at_trace() {
     let scenario = format!(
         "
 rules:
+  - {{ when: {{ contains: fail-now, credential: 'stored-*' }}, reply: {{ error: {{ status: 500, message: 'no: {STORED}' }} }} }}
   - {{ when: {{ contains: fail-now }}, reply: {{ error: {{ status: 500, message: 'no: {CREDENTIAL}' }} }} }}
   - {{ when: {{ contains: break-off }}, fault: {{ after-events: 4, kind: close }}, reply: {{ answer: {{ text: {ANSWER} }} }} }}
   - {{ reply: {{ answer: {{ text: {ANSWER} }} }} }}

@@ -103,10 +103,11 @@ async fn ec_169_a_response_nobody_knows_is_not_found() {
         let error = refused(&gateway, &item).await;
         assert_eq!(error["code"], "item_not_found", "{error}");
         assert!(gateway.log().await.is_empty(), "nothing was sent");
-        // An upstream of Responses may know it: it is asked.
+        // An upstream of Responses may know it, and is asked: unless answers are kept here, for then it is somebody else's.
         let native = json!({"model": "native", "input": "Hi", "previous_response_id": "resp_unknown"});
-        refused(&gateway, &native).await;
-        assert_eq!(gateway.upstream_json(1).await["previous_response_id"], "resp_unknown");
+        let error = refused(&gateway, &native).await;
+        assert_eq!(error["code"], "previous_response_not_found", "{error}");
+        assert_eq!(gateway.log().await.len(), usize::from(!store));
         gateway.stop().await;
     }
 }

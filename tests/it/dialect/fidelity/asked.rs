@@ -18,7 +18,8 @@ use crate::support::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Feature {
-    feature: String,
+    #[serde(rename = "feature")]
+    name: String,
     /// By the name of the client's dialect: the fields that say it. A dialect without words for it is not there.
     asked: BTreeMap<String, Value>,
 }
@@ -36,12 +37,12 @@ fn row(feature: Feature, wrong: &mut Vec<String>) -> Row {
             None => Cell::new(Mark::Unsaid),
             Some(fields) => cell(fields, client, upstream, streamed).unwrap_or_else(|it| {
                 let path = format!("{} to {}", client.name(), upstream.name());
-                wrong.push(format!("{}: {path}: {it}", feature.feature));
+                wrong.push(format!("{}: {path}: {it}", feature.name));
                 Cell::new(Mark::Lost)
             }),
         })
     });
-    Row { cells: cells.collect(), feature: feature.feature }
+    Row { cells: cells.collect(), feature: feature.name }
 }
 
 /// The shortest request of a dialect, with `fields` in their place.
