@@ -652,7 +652,9 @@ fn ec_115_a_search_of_another_provider_is_told_in_blocks_and_cited() {
     assert_eq!(told.content[0]["id"], told.content[1]["tool_use_id"]);
     let mut encoder = MessageEncoder::new(&context());
     let mut out = BytesMut::new();
-    events.iter().for_each(|it| encoder.encode(it, &mut out));
+    for event in &events {
+        encoder.encode(event, &mut out);
+    }
     assert!(String::from_utf8_lossy(&out).contains(r#""cited_text":"Ye""#));
     assert_eq!(told.end["delta"]["stop_reason"], "end_turn");
 }
