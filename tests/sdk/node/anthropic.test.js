@@ -3,7 +3,20 @@ import assert from 'node:assert/strict';
 
 import Anthropic from '@anthropic-ai/sdk';
 
-import { BOTH, MODELS, PDF, PNG, THOUGHT, URL, anthropic, gatewayOnly, model, once, scenario } from './setup.js';
+import {
+  BOTH,
+  MODELS,
+  PDF,
+  PNG,
+  THOUGHT,
+  URL,
+  alone,
+  anthropic,
+  gatewayOnly,
+  model,
+  once,
+  scenario,
+} from './setup.js';
 
 const OWN = 'messages';
 const tool = (name, properties) => ({ name, description: name, input_schema: { type: 'object', properties } });
@@ -195,7 +208,7 @@ scenario('errors before the stream', OWN, async (to, streamed) => {
   await assert.rejects(ask(streamed, model(to, 'overloaded'), [user('hello')]), Anthropic.InternalServerError);
 });
 
-once('a wrong key', OWN, async () => {
+alone('a wrong key', async () => {
   const client = new Anthropic({ baseURL: URL, apiKey: 'sk-wrong', authToken: null, maxRetries: 0 });
   const asked = { model: MODELS.messages, max_tokens: 10, messages: [user('hello')] };
   await assert.rejects(client.messages.create(asked), Anthropic.AuthenticationError);

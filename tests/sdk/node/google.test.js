@@ -3,7 +3,21 @@ import assert from 'node:assert/strict';
 
 import { ApiError, FunctionCallingConfigMode, GoogleGenAI, Type } from '@google/genai';
 
-import { BOTH, DIRECT, MODELS, PDF, PNG, THOUGHT, URL, gatewayOnly, google, model, once, scenario } from './setup.js';
+import {
+  BOTH,
+  DIRECT,
+  MODELS,
+  PDF,
+  PNG,
+  THOUGHT,
+  URL,
+  alone,
+  gatewayOnly,
+  google,
+  model,
+  once,
+  scenario,
+} from './setup.js';
 
 const OWN = 'gemini';
 const STRING = { type: Type.STRING };
@@ -198,7 +212,7 @@ scenario('errors before the stream', OWN, async (to, streamed) => {
   await assert.rejects(ask(streamed, model(to, 'overloaded'), 'hello'), raised([503, 529]));
 });
 
-once('a wrong key', OWN, async () => {
+alone('a wrong key', async () => {
   const client = new GoogleGenAI({ apiKey: 'sk-wrong', httpOptions: { baseUrl: URL } });
   const asked = client.models.generateContent({ model: MODELS.gemini, contents: 'hello' });
   await assert.rejects(asked, (it) => it instanceof ApiError && [400, 401, 403].includes(it.status));

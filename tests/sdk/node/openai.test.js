@@ -5,7 +5,22 @@ import OpenAI from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 
-import { BOTH, DIRECT, KEY, MODELS, PDF, PNG, THOUGHT, URL, gatewayOnly, model, once, openai, scenario } from './setup.js';
+import {
+  BOTH,
+  DIRECT,
+  KEY,
+  MODELS,
+  PDF,
+  PNG,
+  THOUGHT,
+  URL,
+  alone,
+  gatewayOnly,
+  model,
+  once,
+  openai,
+  scenario,
+} from './setup.js';
 
 const OWN = 'chat';
 const tool = (name, properties) => ({
@@ -238,7 +253,7 @@ scenario('errors before the stream', OWN, async (to, streamed) => {
   await assert.rejects(ask(streamed, model(to, 'overloaded'), [user('hello')]), OpenAI.InternalServerError);
 });
 
-once('a wrong key', OWN, async () => {
+alone('a wrong key', async () => {
   const client = new OpenAI({ baseURL: `${URL}/v1`, apiKey: 'sk-wrong', maxRetries: 0 });
   const asked = { model: MODELS.chat, messages: [user('hello')] };
   await assert.rejects(client.chat.completions.create(asked), OpenAI.AuthenticationError);

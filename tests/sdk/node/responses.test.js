@@ -5,7 +5,20 @@ import OpenAI from 'openai';
 import { zodTextFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 
-import { BOTH, MODELS, PDF, PNG, THOUGHT, URL, gatewayOnly, model, once, openai, scenario } from './setup.js';
+import {
+  BOTH,
+  MODELS,
+  PDF,
+  PNG,
+  THOUGHT,
+  URL,
+  alone,
+  gatewayOnly,
+  model,
+  once,
+  openai,
+  scenario,
+} from './setup.js';
 
 const OWN = 'responses';
 const tool = (name, properties) => ({
@@ -243,7 +256,7 @@ scenario('errors before the stream', OWN, async (to, streamed) => {
   await assert.rejects(ask(streamed, model(to, 'overloaded'), 'hello'), OpenAI.InternalServerError);
 });
 
-once('a wrong key', OWN, async () => {
+alone('a wrong key', async () => {
   const client = new OpenAI({ baseURL: `${URL}/v1`, apiKey: 'sk-wrong', maxRetries: 0 });
   const asked = { model: MODELS.responses, input: 'hello' };
   await assert.rejects(client.responses.create(asked), OpenAI.AuthenticationError);

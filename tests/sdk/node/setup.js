@@ -62,6 +62,9 @@ export function once(name, own, body) {
   each(name, own, [undefined], body);
 }
 
+/** Runs `body()` once: it asks no upstream. */
+export const alone = (name, body) => test(name, body);
+
 /** Like `once`, for what a gateway must do and an upstream does not. */
 export function gatewayOnly(name, own, body) {
   if (!DIRECT) once(name, own, body);
