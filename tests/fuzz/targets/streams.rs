@@ -18,7 +18,9 @@ use support::{grammar, trip};
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some((dialect, [seed, stream @ ..])) = dialects::split(input) else { return Corpus::Reject };
     let events = trip::read(dialect, &[stream]);
-    assert!(trip::read(dialect, &pieces(stream, *seed)) == events, "the pieces of the stream matter");
+    let in_pieces = trip::read(dialect, &pieces(stream, *seed));
+    let same = without_minted(in_pieces, stream) == without_minted(events.clone(), stream);
+    assert!(same, "the pieces of the stream matter");
     // A part that arrives whole may be kept as it came, nonsense and all: then the form is the upstream's, not ours.
     let is_ours =
         !events.iter().any(|it| matches!(it, ChatEvent::BlockStart { kind: BlockKind::Whole(_), .. }));
@@ -33,6 +35,18 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
     Corpus::Keep
 });
+
+/// Leaves out the ids of calls that are nowhere in the stream: they were minted, anew each time it is read.
+fn without_minted(mut events: Vec<ChatEvent>, stream: &[u8]) -> Vec<ChatEvent> {
+    for event in &mut events {
+        if let ChatEvent::BlockStart { kind: BlockKind::ToolCall { id, .. }, .. } = event
+            && !stream.windows(id.len().max(1)).any(|it| it == id.as_bytes())
+        {
+            id.clear();
+        }
+    }
+    events
+}
 
 /// Cuts a stream into pieces of sizes that a seed decides, the smallest of one byte.
 fn pieces(stream: &[u8], seed: u8) -> Vec<&[u8]> {
