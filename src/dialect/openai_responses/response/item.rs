@@ -174,7 +174,8 @@ pub(in crate::dialect::openai_responses) fn raw(
 ///
 /// Anthropic cites with a whole block; what it cites without a URL (a page of a document) Responses cannot say.
 pub(in crate::dialect::openai_responses) fn annotation(citation: &Citation, length: usize) -> Option<Value> {
-    if citation.dialect == ID {
+    // Clients tell annotations apart by their type: one that lost it is told by its address.
+    if citation.dialect == ID && citation.raw.get("type").is_some_and(Value::is_string) {
         return Some(citation.raw.clone());
     }
     let url = citation.url.as_deref()?;
@@ -186,4 +187,19 @@ pub(in crate::dialect::openai_responses) fn annotation(citation: &Citation, leng
         "type": "url_citation", "start_index": start, "end_index": end,
         "title": citation.title.as_deref().unwrap_or_default(), "url": url,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_annotation_without_its_type_is_told_by_its_address_or_not_at_all() {
+        let cited = Citation::plain(ID, json!({"url": "u"}));
+        assert_eq!(annotation(&cited, 3), None);
+        let named = Citation { url: Some("u".to_owned()), ..cited };
+        assert_eq!(annotation(&named, 3).unwrap()["type"], "url_citation");
+        let whole = Citation::plain(ID, json!({"type": "file_citation", "file_id": "f"}));
+        assert_eq!(annotation(&whole, 3), Some(whole.raw.clone()));
+    }
 }
