@@ -18,6 +18,7 @@ pub mod loss;
 pub mod openai_chat;
 mod openai_error;
 mod openai_listing;
+mod openai_logprobs;
 pub mod openai_responses;
 pub mod scan;
 pub mod state;

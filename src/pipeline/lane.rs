@@ -416,7 +416,7 @@ pub(super) fn observe_event(event: &ChatEvent, progress: &mut Progress) {
                 Delta::Text(it) | Delta::Reasoning(it) | Delta::Arguments(it) | Delta::Refusal(it) => {
                     it.len()
                 }
-                Delta::State { .. } | Delta::Citation(_) => 0,
+                Delta::State { .. } | Delta::Citation(_) | Delta::Logprobs(_) => 0,
             };
         }
         ChatEvent::BlockEnd { .. } => {}

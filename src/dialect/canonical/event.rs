@@ -5,7 +5,7 @@
 //! that cannot say so puts them in order with `collect::Serializer`). At most one `Finish` for each choice, after its blocks
 //! are closed. `Error` is followed only by `End`; nothing follows `End`. Folding the events gives the whole answer.
 
-use super::{Citation, Finish, OpaqueState, Part, StateKind, TokenUsage};
+use super::{Citation, Extra, Finish, OpaqueState, Part, StateKind, TokenLogprob, TokenUsage};
 use crate::dialect::WireError;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,9 @@ pub enum ChatEvent {
         choice: u32,
         block: u32,
         kind: BlockKind,
+        /// What only one dialect says of the block, as far as it is known when it begins (an item's id in Responses). That of
+        /// a `Whole` part is the part's own.
+        extra: Extra,
     },
     Delta {
         block: u32,
@@ -37,6 +40,13 @@ pub enum ChatEvent {
     Error(WireError),
     /// The upstream said that it is done.
     End,
+}
+
+impl ChatEvent {
+    /// The beginning of a block of which no dialect says anything of its own.
+    pub fn block(choice: u32, block: u32, kind: BlockKind) -> Self {
+        Self::BlockStart { choice, block, kind, extra: Extra::default() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -70,4 +80,6 @@ pub enum Delta {
     },
     /// A citation of a text block.
     Citation(Citation),
+    /// How likely the tokens of a text or a refusal were: of the text that the next delta says, as far as it is known which.
+    Logprobs(Vec<TokenLogprob>),
 }

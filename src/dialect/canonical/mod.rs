@@ -5,6 +5,7 @@
 
 pub mod effort;
 pub mod event;
+pub mod logprob;
 pub mod media;
 pub mod names;
 pub mod pairing;
@@ -17,6 +18,7 @@ pub mod usage;
 use serde_json::{Map, Value};
 
 pub use event::{BlockKind, ChatEvent, Delta};
+pub use logprob::{Likelihood, TokenLogprob};
 pub use part::{
     CacheMark, Citation, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind, ServerStep, StateKind,
     ToolResult, WebResult,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::{super::DialectId, Extra, ToolCall};
+use super::{super::DialectId, Extra, TokenLogprob, ToolCall};
 
 /// One piece of a turn.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,12 +13,14 @@ pub struct Part {
     pub cache: Option<CacheMark>,
     /// State that rides on a text or a call (Gemini's `thoughtSignature`); a thought has its own.
     pub state: Option<OpaqueState>,
+    /// How likely the tokens of an answer's text or refusal were; empty if nobody asked.
+    pub logprobs: Vec<TokenLogprob>,
     pub extra: Extra,
 }
 
 impl Part {
     pub fn new(kind: PartKind) -> Self {
-        Self { kind, cache: None, state: None, extra: Extra::default() }
+        Self { kind, cache: None, state: None, logprobs: Vec::new(), extra: Extra::default() }
     }
 
     pub fn text(text: impl Into<String>) -> Self {

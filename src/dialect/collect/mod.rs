@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     ChatEvent, ChatResponse, TokenUsage, WireError,
     canonical::{
-        Arguments, BlockKind, Choice, Delta, Extra, Finish, OpaqueState, Part, PartKind, StateKind, ToolCall,
+        Arguments, BlockKind, Choice, Delta, Extra, Finish, OpaqueState, Part, PartKind, StateKind,
+        TokenLogprob, ToolCall,
     },
 };
 use crate::kernel::error::ErrorKind;
@@ -44,10 +45,10 @@ impl Collector {
                 self.answer.model = model;
                 self.answer.created = created;
             }
-            ChatEvent::BlockStart { choice, block, kind } => {
+            ChatEvent::BlockStart { choice, block, kind, extra } => {
                 let parts = &mut self.choices.entry(choice).or_default().parts;
                 self.blocks.insert(block, (choice, parts.len()));
-                parts.push(opened(kind));
+                parts.push(opened(kind, extra));
             }
             ChatEvent::Delta { block, delta } => {
                 let place = self.blocks.get(&block);
@@ -102,17 +103,18 @@ fn truncated() -> WireError {
 }
 
 /// A part before its deltas.
-fn opened(kind: BlockKind) -> Part {
-    Part::new(match kind {
+fn opened(kind: BlockKind, extra: Extra) -> Part {
+    let kind = match kind {
         BlockKind::Text => PartKind::Text { text: String::new(), citations: Vec::new() },
         BlockKind::Reasoning => PartKind::Reasoning { text: String::new(), state: None },
         BlockKind::Refusal => PartKind::Refusal { text: String::new() },
         BlockKind::ToolCall { id, name, custom, state } => {
             let call = ToolCall { id, name, arguments: Arguments::default(), custom };
-            return Part { state, ..Part::new(PartKind::ToolCall(call)) };
+            return Part { state, extra, ..Part::new(PartKind::ToolCall(call)) };
         }
         BlockKind::Whole(part) => return *part,
-    })
+    };
+    Part { extra, ..Part::new(kind) }
 }
 
 /// Adds a delta to the part it is of; one of another kind is passed over.
@@ -123,6 +125,9 @@ fn extend(part: &mut Part, delta: Delta) {
         | (PartKind::Refusal { text }, Delta::Refusal(more)) => text.push_str(&more),
         (PartKind::ToolCall(call), Delta::Arguments(more)) => call.arguments.0.push_str(&more),
         (PartKind::Text { citations, .. }, Delta::Citation(citation)) => citations.push(citation),
+        (PartKind::Text { .. } | PartKind::Refusal { .. }, Delta::Logprobs(more)) => {
+            part.logprobs.extend(more)
+        }
         (PartKind::Reasoning { state, .. }, Delta::State { kind, data }) => {
             *state = Some(OpaqueState { dialect: kind.dialect(), kind, data });
         }
@@ -133,8 +138,8 @@ fn extend(part: &mut Part, delta: Delta) {
     }
 }
 
-/// Says a whole answer as a stream: one delta for each block. Fields that only one dialect knows (`extra`) and cache
-/// marks have no place in a stream.
+/// Says a whole answer as a stream: one delta for each block. Fields that only one dialect knows (`extra`) have a place in
+/// a stream if they are a part's; cache marks have none.
 pub fn unfold(answer: ChatResponse) -> Vec<ChatEvent> {
     let ChatResponse { id, model, created, choices, usage, extra: _ } = answer;
     let mut events = vec![ChatEvent::Start { id, model, created }];
@@ -160,9 +165,12 @@ pub fn unfold(answer: ChatResponse) -> Vec<ChatEvent> {
 
 /// Says one part as a block.
 pub(super) fn unfold_part(part: Part, choice: u32, block: u32, events: &mut Vec<ChatEvent>) {
+    let likely = |it: Vec<TokenLogprob>| (!it.is_empty()).then_some(Delta::Logprobs(it));
+    let mut extra = part.extra;
     let (kind, deltas) = match part.kind {
         PartKind::Text { text, citations } => {
-            let mut deltas = nonempty(text, Delta::Text);
+            let mut deltas: Vec<Delta> = likely(part.logprobs).into_iter().collect();
+            deltas.extend(nonempty(text, Delta::Text));
             deltas.extend(citations.into_iter().map(Delta::Citation));
             deltas.extend(part.state.map(|it| Delta::State { kind: it.kind, data: it.data }));
             (BlockKind::Text, deltas)
@@ -178,10 +186,16 @@ pub(super) fn unfold_part(part: Part, choice: u32, block: u32, events: &mut Vec<
             BlockKind::ToolCall { id, name, custom, state: part.state },
             nonempty(arguments.0, Delta::Arguments),
         ),
-        PartKind::Refusal { text } => (BlockKind::Refusal, nonempty(text, Delta::Refusal)),
-        whole => (BlockKind::Whole(Box::new(Part { kind: whole, ..part })), Vec::new()),
+        PartKind::Refusal { text } => {
+            let told = nonempty(text, Delta::Refusal);
+            (BlockKind::Refusal, likely(part.logprobs).into_iter().chain(told).collect())
+        }
+        whole => {
+            let extra = std::mem::take(&mut extra);
+            (BlockKind::Whole(Box::new(Part { kind: whole, extra, ..part })), Vec::new())
+        }
     };
-    events.push(ChatEvent::BlockStart { choice, block, kind });
+    events.push(ChatEvent::BlockStart { choice, block, kind, extra });
     events.extend(deltas.into_iter().map(|delta| ChatEvent::Delta { block, delta }));
     events.push(ChatEvent::BlockEnd { block });
 }

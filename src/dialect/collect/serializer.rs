@@ -8,7 +8,7 @@ use std::{
 use crate::{
     dialect::{
         ChatEvent, WireError,
-        canonical::{BlockKind, Delta, Finish},
+        canonical::{BlockKind, Delta, Extra, Finish, TokenLogprob},
     },
     kernel::error::ErrorKind,
 };
@@ -49,7 +49,7 @@ enum Closed {
 /// What has its turn later.
 #[derive(Debug)]
 enum Waiting {
-    Block { choice: u32, block: u32, kind: BlockKind, deltas: Vec<Delta>, ended: bool },
+    Block { choice: u32, block: u32, kind: BlockKind, extra: Extra, deltas: Vec<Delta>, ended: bool },
     Finish { choice: u32, finish: Finish },
 }
 
@@ -66,7 +66,9 @@ impl Serializer {
         }
         match event {
             ChatEvent::Start { .. } | ChatEvent::Usage(_) => out.push(event),
-            ChatEvent::BlockStart { choice, block, kind } => self.open(choice, block, kind, out),
+            ChatEvent::BlockStart { choice, block, kind, extra } => {
+                self.open(choice, block, kind, extra, out)
+            }
             ChatEvent::Delta { block, delta } => self.extend(block, delta, out),
             ChatEvent::BlockEnd { block } => self.end(block, out),
             ChatEvent::Finish { choice, finish } => self.finish(choice, finish, out),
@@ -81,17 +83,18 @@ impl Serializer {
         }
     }
 
-    fn open(&mut self, choice: u32, block: u32, kind: BlockKind, out: &mut Vec<ChatEvent>) {
+    fn open(&mut self, choice: u32, block: u32, kind: BlockKind, extra: Extra, out: &mut Vec<ChatEvent>) {
         let is_used = self.front.is_some_and(|it| it.block == block) || self.waiting_block(block).is_some();
         if is_used {
             return;
         }
         if self.front.is_none() {
             self.front = Some(Front { choice, block });
-            out.push(ChatEvent::BlockStart { choice, block, kind });
+            out.push(ChatEvent::BlockStart { choice, block, kind, extra });
         } else {
-            let size = size_of_kind(&kind);
-            self.waiting.push_back(Waiting::Block { choice, block, kind, deltas: Vec::new(), ended: false });
+            let size = size_of_kind(&kind) + size_of_extra(&extra);
+            let deltas = Vec::new();
+            self.waiting.push_back(Waiting::Block { choice, block, kind, extra, deltas, ended: false });
             self.hold(size, out);
         }
     }
@@ -161,9 +164,10 @@ impl Serializer {
                     self.held_bytes = self.held_bytes.saturating_sub(size_of_finish(&finish));
                     out.push(ChatEvent::Finish { choice, finish });
                 }
-                Waiting::Block { choice, block, kind, deltas, ended } => {
-                    self.held_bytes = self.held_bytes.saturating_sub(size_of_kind(&kind));
-                    out.push(ChatEvent::BlockStart { choice, block, kind });
+                Waiting::Block { choice, block, kind, extra, deltas, ended } => {
+                    let size = size_of_kind(&kind) + size_of_extra(&extra);
+                    self.held_bytes = self.held_bytes.saturating_sub(size);
+                    out.push(ChatEvent::BlockStart { choice, block, kind, extra });
                     for delta in deltas {
                         self.held_bytes = self.held_bytes.saturating_sub(size_of_delta(&delta));
                         out.push(ChatEvent::Delta { block, delta });
@@ -210,6 +214,7 @@ fn size_of_delta(delta: &Delta) -> usize {
         }
         Delta::State { data, .. } => data.len(),
         Delta::Citation(citation) => citation.raw.to_string().len(),
+        Delta::Logprobs(tokens) => tokens.iter().map(TokenLogprob::weight).sum(),
     };
     words + size_of::<Delta>()
 }
@@ -224,6 +229,10 @@ fn size_of_kind(kind: &BlockKind) -> usize {
         BlockKind::Whole(part) => length_of(part),
     };
     words + WAITING_BYTES
+}
+
+fn size_of_extra(extra: &Extra) -> usize {
+    extra.get().map_or(0, length_of)
 }
 
 fn size_of_finish(finish: &Finish) -> usize {

@@ -23,7 +23,7 @@ fn serialized(events: impl IntoIterator<Item = ChatEvent>) -> Vec<ChatEvent> {
 
 fn start_tool(block: u32) -> ChatEvent {
     let kind = BlockKind::ToolCall { id: format!("t{block}"), name: "f".into(), custom: false, state: None };
-    ChatEvent::BlockStart { choice: 0, block, kind }
+    ChatEvent::block(0, block, kind)
 }
 
 fn arguments(block: u32, text: &str) -> ChatEvent {
@@ -81,7 +81,7 @@ fn interleaved_calls_come_one_after_another() {
 
 #[test]
 fn a_finish_waits_for_the_blocks_before_it() {
-    let text = |choice, block| ChatEvent::BlockStart { choice, block, kind: BlockKind::Text };
+    let text = |choice, block| ChatEvent::block(choice, block, BlockKind::Text);
     let events =
         serialized([text(0, 0), text(1, 1), finish(1, FinishReason::Stop), finish(0, FinishReason::Stop)]);
     assert!(is_in_order(&events));
@@ -124,7 +124,7 @@ fn ec_191_blocks_without_words_are_bounded_too() {
     assert!(is_cut(&|at| {
         let raw = json!({"data": "x".repeat(1 << 10)});
         let part = Part::new(PartKind::Opaque { dialect: DialectId::AnthropicMessages, raw });
-        ChatEvent::BlockStart { choice: 0, block: at, kind: BlockKind::Whole(Box::new(part)) }
+        ChatEvent::block(0, at, BlockKind::Whole(Box::new(part)))
     }));
 }
 
@@ -151,7 +151,7 @@ fn what_had_its_turn_weighs_nothing() {
 #[test]
 fn ec_037_a_stream_without_its_end_is_no_answer() {
     let start = ChatEvent::Start { id: None, model: None, created: None };
-    let text = ChatEvent::BlockStart { choice: 0, block: 0, kind: BlockKind::Text };
+    let text = ChatEvent::block(0, 0, BlockKind::Text);
     assert_eq!(collected([start.clone()]).unwrap_err().kind, ErrorKind::Truncated);
     assert_eq!(collected([start, text, ChatEvent::End]).unwrap_err().kind, ErrorKind::Truncated);
 }
@@ -248,7 +248,7 @@ fn event() -> impl Strategy<Value = ChatEvent> {
     prop_oneof![
         1 => Just(ChatEvent::Start { id: None, model: None, created: None }),
         6 => (choice.clone(), block.clone(), kind)
-            .prop_map(|(choice, block, kind)| ChatEvent::BlockStart { choice, block, kind }),
+            .prop_map(|(choice, block, kind)| ChatEvent::block(choice, block, kind)),
         9 => (block.clone(), delta).prop_map(|(block, delta)| ChatEvent::Delta { block, delta }),
         6 => block.prop_map(|block| ChatEvent::BlockEnd { block }),
         1 => Just(ChatEvent::Usage(TokenUsage::default())),

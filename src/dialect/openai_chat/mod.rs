@@ -7,6 +7,7 @@ mod content;
 mod extra;
 mod finish;
 mod format;
+mod logprobs;
 mod messages;
 mod request;
 mod response;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{CallState, Place, Seal};
 use crate::dialect::{
     ChatEvent,
-    canonical::{BlockKind, Delta, OpaqueState, Part, PartKind},
+    canonical::{BlockKind, Delta, Extra, OpaqueState, Part, PartKind},
 };
 
 /// The most of a thought's text that is kept beside its state for a client without room, in bytes.
@@ -56,7 +56,9 @@ impl Outward {
     /// Takes the next event, and adds to `out` what becomes of it.
     pub fn push(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
         match event {
-            ChatEvent::BlockStart { choice, block, kind } => self.start(choice, block, kind, out),
+            ChatEvent::BlockStart { choice, block, kind, extra } => {
+                self.start(choice, block, kind, extra, out)
+            }
             ChatEvent::Delta { block, delta: Delta::State { kind, data } } => {
                 let state = OpaqueState { dialect: kind.dialect(), kind, data };
                 self.state(block, state, out);
@@ -81,7 +83,7 @@ impl Outward {
         }
     }
 
-    fn start(&mut self, choice: u32, block: u32, kind: BlockKind, out: &mut Vec<ChatEvent>) {
+    fn start(&mut self, choice: u32, block: u32, kind: BlockKind, extra: Extra, out: &mut Vec<ChatEvent>) {
         let kind = match kind {
             BlockKind::Text | BlockKind::Reasoning => {
                 let is_thought = kind == BlockKind::Reasoning;
@@ -95,7 +97,7 @@ impl Outward {
             BlockKind::Whole(part) => return self.whole(choice, block, *part, out),
             BlockKind::Refusal => BlockKind::Refusal,
         };
-        out.push(ChatEvent::BlockStart { choice, block, kind });
+        out.push(ChatEvent::BlockStart { choice, block, kind, extra });
     }
 
     /// Says before a call what rode on it; returns what may stay on it.
@@ -164,7 +166,7 @@ impl Outward {
                 self.thoughts.entry(choice).or_default().push((text, foreign));
                 return;
             }
-            out.push(ChatEvent::BlockStart { choice, block, kind: BlockKind::Reasoning });
+            out.push(ChatEvent::block(choice, block, BlockKind::Reasoning));
             if !text.is_empty() {
                 out.push(ChatEvent::Delta { block, delta: Delta::Reasoning(text.clone()) });
             }
@@ -181,7 +183,7 @@ impl Outward {
             return;
         }
         drop(part.state.take_if(|it| self.seal.is_foreign(it)));
-        out.push(ChatEvent::BlockStart { choice, block, kind: BlockKind::Whole(Box::new(part)) });
+        out.push(ChatEvent::block(choice, block, BlockKind::Whole(Box::new(part))));
     }
 
     /// Says a thought that holds nothing but a carrier.
@@ -189,7 +191,7 @@ impl Outward {
         let block = self.next_block;
         self.next_block -= 1;
         let delta = Delta::State { kind: carried.kind, data: carried.data };
-        out.push(ChatEvent::BlockStart { choice, block, kind: BlockKind::Reasoning });
+        out.push(ChatEvent::block(choice, block, BlockKind::Reasoning));
         out.push(ChatEvent::Delta { block, delta });
         out.push(ChatEvent::BlockEnd { block });
     }

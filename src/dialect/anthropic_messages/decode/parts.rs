@@ -54,7 +54,7 @@ fn known(value: Value, at: String, read: ReadKind) -> Result<Part, DecodeError> 
     fields.any("type");
     let (cache, odd) = cache_mark(&mut fields)?;
     let kind = read(&mut fields)?;
-    Ok(Part { kind, cache, state: None, extra: with_odd_mark(fields, odd) })
+    Ok(Part { cache, extra: with_odd_mark(fields, odd), ..Part::new(kind) })
 }
 
 /// Takes `cache_control`; one with more in it than we know comes back whole as well.
@@ -175,7 +175,7 @@ fn media(value: Value, at: String, kind: MediaKind) -> Result<Part, DecodeError>
     };
     let name = if kind == MediaKind::Document { fields.string("title")? } else { None };
     let media = Media { kind, source, media_type, name, detail: None };
-    Ok(Part { kind: PartKind::Media(media), cache, state: None, extra: with_odd_mark(fields, odd) })
+    Ok(Part { cache, extra: with_odd_mark(fields, odd), ..Part::new(PartKind::Media(media)) })
 }
 
 /// A `content` source that is one string becomes text without a media type: so it is told from a `text` source.

@@ -133,7 +133,7 @@ impl Blocks {
         let new = if matches!(kind, BlockKind::ToolCall { .. }) { NewBlock::Tool } else { NewBlock::Other };
         self.make_room(index, new, events);
         let block = self.key();
-        events.push(ChatEvent::BlockStart { choice: 0, block, kind });
+        events.push(ChatEvent::block(0, block, kind));
         self.open.push(Open { index, block, kind: state });
     }
 
@@ -306,7 +306,7 @@ impl Blocks {
             Kind::Whole { raw, input } => {
                 let block = self.key();
                 let kind = BlockKind::Whole(Box::new(whole(raw, &input)));
-                events.push(ChatEvent::BlockStart { choice: 0, block, kind });
+                events.push(ChatEvent::block(0, block, kind));
                 events.push(ChatEvent::BlockEnd { block });
                 return;
             }

@@ -348,7 +348,7 @@ impl EventEncoder for MessageEncoder {
                 let data = error::event_of_wire(error, &self.context.request.to_string());
                 self.say_error(&data, out);
             }
-            ChatEvent::BlockStart { choice: 0, block, kind } => {
+            ChatEvent::BlockStart { choice: 0, block, kind, .. } => {
                 self.say_start(out);
                 self.block_start(*block, kind, out);
             }

@@ -109,7 +109,7 @@ fn begin() -> ChatEvent {
 }
 
 fn block(key: u32, kind: BlockKind) -> ChatEvent {
-    ChatEvent::BlockStart { choice: 0, block: key, kind }
+    ChatEvent::block(0, key, kind)
 }
 
 fn tool(key: u32, name: &str) -> ChatEvent {
@@ -511,7 +511,7 @@ fn any_event() -> impl Strategy<Value = ChatEvent> {
     prop_oneof![
         1 => Just(begin()),
         4 => (0..2_u32, 0..6_u32, any_kind())
-            .prop_map(|(choice, block, kind)| ChatEvent::BlockStart { choice, block, kind }),
+            .prop_map(|(choice, block, kind)| ChatEvent::block(choice, block, kind)),
         8 => (0..6_u32, any_delta()).prop_map(|(block, delta)| ChatEvent::Delta { block, delta }),
         4 => (0..6_u32).prop_map(done),
         1 => any::<u32>().prop_map(|it| ChatEvent::Usage(TokenUsage { input: Some(it.into()), ..TokenUsage::default() })),

@@ -7,6 +7,7 @@ use super::{
     call::Calls,
     finish,
     grounding::{self, Passage},
+    logprobs,
     part::{self, Piece, Reader, state},
 };
 use crate::dialect::{
@@ -116,6 +117,10 @@ fn choice(candidate: Value, position: usize, seed: &str, recall: &Recall) -> Res
         return Err(DecodeError::new(format!("{at}/finishReason"), failure.message));
     }
     let finish = finish::decode(raw.as_deref(), answer.calls.any());
+    // It stays where it is too: Gemini says more in it than others can.
+    if let Some(told) = fields.get("logprobsResult") {
+        logprobs::place(logprobs::read(told), &mut answer.parts);
+    }
     Ok(Choice { index, parts: answer.parts, finish, extra: Extra::new(ID, at, fields) })
 }
 

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{ID, usage},
     finish::{self, Held},
+    logprobs,
     sources::{Cited, Sources},
     write,
 };
 use crate::{
     dialect::{
         ChatResponse, ReplyContext,
-        canonical::{Choice, FinishReason, PartKind},
+        canonical::{Choice, FinishReason, PartKind, TokenLogprob},
     },
     kernel::id::RequestId,
 };
@@ -80,6 +81,10 @@ fn candidate(choice: &Choice) -> Value {
     fields.insert("index".to_owned(), choice.index.into());
     fields.extend(sources.write().map(|it| ("groundingMetadata".to_owned(), it)));
     choice.extra.write(ID, &mut fields, &mut Vec::new());
+    if !fields.contains_key("logprobsResult") {
+        let tokens: Vec<TokenLogprob> = choice.parts.iter().flat_map(|it| it.logprobs.clone()).collect();
+        fields.extend(logprobs::write(&tokens).map(|it| ("logprobsResult".to_owned(), it)));
+    }
     Value::Object(fields)
 }
 

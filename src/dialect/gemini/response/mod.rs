@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 pub(super) mod finish;
 pub(super) mod grounding;
+pub(super) mod logprobs;
 pub(super) mod part;
 pub(super) mod sources;
 pub(super) mod write;

@@ -37,6 +37,8 @@ pub(in crate::dialect) struct Candidate<'f> {
     pub finish_reason: Option<&'f RawValue>,
     #[serde(borrow, default)]
     pub grounding_metadata: Option<&'f RawValue>,
+    #[serde(borrow, default)]
+    pub logprobs_result: Option<&'f RawValue>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,12 +7,13 @@ use super::chunk::{self, Candidate, Chunk, TextPart};
 use crate::{
     dialect::{
         DecodeError, EventDecoder, Recall, SseFrame, WireError,
-        canonical::{BlockKind, ChatEvent, Delta, Extra, Part, PartKind, StateKind, ToolCall},
+        canonical::{BlockKind, ChatEvent, Delta, Extra, Part, PartKind, StateKind, TokenLogprob, ToolCall},
         gemini::{
             error,
             response::{
                 Calls, finish,
                 grounding::{self, Passage},
+                logprobs,
                 part::{CallPiece, Piece, Reader, state},
                 seconds,
             },
@@ -48,6 +49,8 @@ struct ChoiceState {
     /// Whether a call of the present step has its signature: its siblings get none.
     step_signed: bool,
     spoke: bool,
+    /// How likely the tokens were of the visible text that is said next.
+    likely: Vec<TokenLogprob>,
     /// Visible text so far, and where its last block begins.
     text: String,
     block_from: usize,
@@ -109,9 +112,13 @@ impl Decoder {
             self.choices.len() - 1
         });
         let mut said = Said { state: &mut self.choices[at], next_block: &mut self.next_block, events };
+        if let Some(told) = chunk::value(candidate.logprobs_result) {
+            said.state.likely = logprobs::read(&told);
+        }
         for part in candidate.parts() {
             said.part(part.get());
         }
+        said.likely_of_open();
         let state = &mut self.choices[at];
         if let Some(Value::Object(grounding)) = chunk::value(candidate.grounding_metadata) {
             state.grounding.extend(grounding);
@@ -205,6 +212,7 @@ impl ChoiceState {
             waiting: None,
             step_signed: false,
             spoke: false,
+            likely: Vec::new(),
             text: String::new(),
             block_from: 0,
             grounding: Map::new(),
@@ -258,9 +266,26 @@ impl Said<'_> {
         };
         if !thought {
             self.state.text.push_str(&text);
+            self.likely(block);
         }
         let delta = if thought { Delta::Reasoning(text) } else { Delta::Text(text) };
         self.events.push(ChatEvent::Delta { block, delta });
+    }
+
+    fn likely(&mut self, block: u32) {
+        let tokens = std::mem::take(&mut self.state.likely);
+        if !tokens.is_empty() {
+            self.events.push(ChatEvent::Delta { block, delta: Delta::Logprobs(tokens) });
+        }
+    }
+
+    /// Tells how likely the tokens were of the visible text that is open, if a chunk said it without one. What belongs to no
+    /// text is nobody's.
+    fn likely_of_open(&mut self) {
+        if let Some(Open { block, thought: false, .. }) = self.state.open {
+            self.likely(block);
+        }
+        self.state.likely.clear();
     }
 
     fn open(&mut self, thought: bool) -> u32 {
@@ -278,7 +303,7 @@ impl Said<'_> {
         self.state.spoke = true;
         let block = *self.next_block;
         *self.next_block += 1;
-        self.events.push(ChatEvent::BlockStart { choice: self.state.index, block, kind });
+        self.events.push(ChatEvent::block(self.state.index, block, kind));
         block
     }
 

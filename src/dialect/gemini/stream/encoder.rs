@@ -8,13 +8,14 @@ use crate::{
         EventEncoder, ReplyContext, TokenUsage,
         canonical::{
             Arguments, BlockKind, ChatEvent, Citation, Delta, Finish, FinishReason, OpaqueState, Part,
-            PartKind, StateKind, ToolCall,
+            PartKind, StateKind, TokenLogprob, ToolCall,
         },
         gemini::{
             error,
             response::{
                 answer_id,
                 finish::{self, Held},
+                logprobs,
                 sources::{Cited, Sources},
                 timestamp, write,
             },
@@ -53,6 +54,8 @@ struct ChoiceState {
     /// How much visible text was told, in bytes.
     length: usize,
     spoke: bool,
+    /// How likely the tokens were of the visible text that is told next.
+    likely: Vec<TokenLogprob>,
     held: Held,
     sources: Sources,
     /// Calls whose arguments are no object: they wait for the finish, which says whether the limit cut them.
@@ -145,12 +148,27 @@ impl Encoder {
 
     /// Writes a chunk with one part of one candidate; `part` writes the inside of it.
     fn chunk(&mut self, choice: u32, out: &mut BytesMut, part: impl FnOnce(&mut BytesMut)) {
+        self.chunk_with(choice, None, out, part);
+    }
+
+    /// The same with log probabilities.
+    fn chunk_with(
+        &mut self,
+        choice: u32,
+        likely: Option<&Value>,
+        out: &mut BytesMut,
+        part: impl FnOnce(&mut BytesMut),
+    ) {
         self.start(None, None, None);
         self.framing.open(out);
         out.put_slice(b"{\"candidates\":[{\"content\":{\"parts\":[{");
         part(out);
         out.put_slice(b"}],\"role\":\"model\"},\"index\":");
         put_number(out, choice);
+        if let Some(likely) = likely {
+            out.put_slice(b",\"logprobsResult\":");
+            write::put_value(out, likely);
+        }
         out.put_slice(b"}]");
         out.put_slice(&self.tail);
         self.framing.close(out);
@@ -161,13 +179,18 @@ impl Encoder {
             return;
         }
         self.choices[at].spoke = true;
-        self.chunk(self.choices[at].index, out, |out| {
+        let likely = if thought { None } else { self.take_likely(at) };
+        self.chunk_with(self.choices[at].index, likely.as_ref(), out, |out| {
             out.put_slice(b"\"text\":");
             write::put_string(out, text);
             if thought {
                 out.put_slice(b",\"thought\":true");
             }
         });
+    }
+
+    fn take_likely(&mut self, at: usize) -> Option<Value> {
+        logprobs::write(&std::mem::take(&mut self.choices[at].likely))
     }
 
     /// A signature of text that was told already.
@@ -262,6 +285,9 @@ impl Encoder {
                 self.choices[at].length += text.len();
                 self.text(at, text, false, out);
             }
+            (Kind::Text { .. } | Kind::Refusal, Delta::Logprobs(tokens)) => {
+                self.choices[at].likely.extend_from_slice(tokens);
+            }
             (Kind::Text { citations, .. }, Delta::Citation(citation)) => citations.push(citation.clone()),
             (Kind::Reasoning, Delta::Reasoning(text)) => self.text(at, text, true, out),
             (Kind::Refusal, Delta::Refusal(text) | Delta::Text(text)) => {
@@ -348,6 +374,7 @@ impl Encoder {
 fn last_candidate(choice: &mut ChoiceState) -> Value {
     let other = Finish::new(FinishReason::Other);
     let reason = finish::encode(choice.finish.as_ref().unwrap_or(&other), choice.held);
+    let likely = logprobs::write(&std::mem::take(&mut choice.likely));
     let mut candidate = json!({
         "content": { "parts": [{ "text": "" }], "role": "model" },
         "finishReason": reason,
@@ -355,6 +382,9 @@ fn last_candidate(choice: &mut ChoiceState) -> Value {
     });
     if let Some(grounding) = std::mem::take(&mut choice.sources).write() {
         candidate["groundingMetadata"] = grounding;
+    }
+    if let Some(likely) = likely {
+        candidate["logprobsResult"] = likely;
     }
     candidate
 }
@@ -366,7 +396,7 @@ impl EventEncoder for Encoder {
         }
         match event {
             ChatEvent::Start { id, model, created } => self.start(id.as_deref(), model.as_deref(), *created),
-            ChatEvent::BlockStart { choice, block, kind } => self.open(*choice, *block, kind, out),
+            ChatEvent::BlockStart { choice, block, kind, .. } => self.open(*choice, *block, kind, out),
             ChatEvent::Delta { block, delta } => self.delta(*block, delta, out),
             ChatEvent::BlockEnd { block } => self.close(*block, out),
             ChatEvent::Usage(usage) => self.usage.get_or_insert_default().merge(usage),

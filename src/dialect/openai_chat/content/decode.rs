@@ -77,7 +77,7 @@ fn part(value: Value, at: String) -> Result<Part, DecodeError> {
     if let Some((key, inner)) = nested {
         rest = extra::nest(rest, key, &inner);
     }
-    Ok(Part { kind, cache, state: None, extra: rest })
+    Ok(Part { cache, extra: rest, ..Part::new(kind) })
 }
 
 /// A part's kind, and what was left of the object within it.

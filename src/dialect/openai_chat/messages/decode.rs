@@ -159,12 +159,8 @@ fn tool_call(value: Value, at: String) -> Result<Part, DecodeError> {
         Some(inner) => extra::nest(fields.rest(CHAT), key, &inner.rest(CHAT)),
         None => fields.rest(CHAT),
     };
-    Ok(Part {
-        kind: PartKind::ToolCall(ToolCall { id, name, arguments, custom }),
-        cache: None,
-        state: None,
-        extra,
-    })
+    let call = ToolCall { id, name, arguments, custom };
+    Ok(Part { extra, ..Part::new(PartKind::ToolCall(call)) })
 }
 
 /// Takes arguments: a string, or the object itself, which some clients send.

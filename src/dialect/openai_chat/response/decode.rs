@@ -7,7 +7,7 @@ use crate::dialect::{
     canonical::{Arguments, Choice, Extra, Part, PartKind, ToolCall, names::minted_id},
     fields::as_count,
     json,
-    openai_chat::{CHAT, annotations, error, finish, usage},
+    openai_chat::{CHAT, annotations, error, finish, logprobs, usage},
 };
 
 pub(in crate::dialect::openai_chat) fn decode(
@@ -76,6 +76,7 @@ fn choice(value: Value, position: usize, seed: &str, recall: &Recall) -> Result<
     let raw = text(&mut fields, "finish_reason");
     let matched = text(&mut fields, "stop_reason").or_else(|| text(&mut fields, "matched_stop"));
     fields.retain(|_, it| !it.is_null());
+    likely(&mut fields, &mut reader.parts);
     if !message.is_empty() {
         fields.insert("message".to_owned(), Value::Object(message));
     }
@@ -85,6 +86,25 @@ fn choice(value: Value, position: usize, seed: &str, recall: &Recall) -> Result<
         finish: finish::decode(raw.as_deref(), matched, held),
         extra: Extra::new(CHAT, at, fields),
     })
+}
+
+/// Puts the log probabilities where the texts are that they are of. Those of no text stay where they stood.
+fn likely(fields: &mut Map<String, Value>, parts: &mut [Part]) {
+    let Some(told) = fields.get("logprobs") else { return };
+    let logprobs::Logprobs { content, refusal } = logprobs::read(told);
+    let text = parts.iter().position(|it| matches!(it.kind, PartKind::Text { .. }));
+    let refused = parts.iter().position(|it| matches!(it.kind, PartKind::Refusal { .. }));
+    if (content.is_empty() && refusal.is_empty())
+        || (text.is_none() && !content.is_empty())
+        || (refused.is_none() && !refusal.is_empty()) {
+        return;
+    }
+    fields.shift_remove("logprobs");
+    for (place, tokens) in [(text, content), (refused, refusal)] {
+        if let Some(at) = place {
+            parts[at].logprobs = tokens;
+        }
+    }
 }
 
 /// Reads a message's fields into parts, in the order thinking, text, refusal, calls.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     dialect::{
         ChatResponse, ReplyContext,
-        canonical::{Choice, Media, MediaSource, PartKind, ToolCall},
-        openai_chat::{annotations, extra, finish, usage},
+        canonical::{Choice, Media, MediaSource, Part, PartKind, TokenLogprob, ToolCall},
+        openai_chat::{annotations, extra, finish, logprobs, usage},
     },
     kernel::id::RequestId,
 };
@@ -44,6 +44,8 @@ struct Message {
     length: usize,
     thought: String,
     refusal: Option<String>,
+    content_tokens: Vec<TokenLogprob>,
+    refusal_tokens: Vec<TokenLogprob>,
     calls: Vec<Value>,
     annotations: Vec<Value>,
     images: Vec<Value>,
@@ -52,30 +54,35 @@ struct Message {
 fn choice(choice: &Choice, legacy: bool) -> Value {
     let mut message = Message::default();
     for part in &choice.parts {
-        message.add(&part.kind);
+        message.add(part);
     }
     let reason = finish::encode(choice.finish.reason, message.refusal.is_some(), legacy);
     let mut object = Map::new();
     object.insert("index".to_owned(), choice.index.into());
+    let likely = logprobs::write(&message.content_tokens, &message.refusal_tokens);
     object.insert("message".to_owned(), Value::Object(message.write(legacy)));
-    object.insert("logprobs".to_owned(), Value::Null);
+    object.insert("logprobs".to_owned(), likely);
     object.insert("finish_reason".to_owned(), reason.into());
     extra::write_answer(&choice.extra, &mut object);
     Value::Object(object)
 }
 
 impl Message {
-    fn add(&mut self, part: &PartKind) {
-        match part {
+    fn add(&mut self, part: &Part) {
+        match &part.kind {
             PartKind::Text { text, citations } => {
                 let start = self.length;
                 self.length += text.chars().count();
                 self.text.get_or_insert_default().push_str(text);
                 let told = citations.iter().filter_map(|it| annotations::encode(it, start, self.length));
                 self.annotations.extend(told);
+                self.content_tokens.extend_from_slice(&part.logprobs);
             }
             PartKind::Reasoning { text, .. } => self.thought.push_str(text),
-            PartKind::Refusal { text } => self.refusal.get_or_insert_default().push_str(text),
+            PartKind::Refusal { text } => {
+                self.refusal.get_or_insert_default().push_str(text);
+                self.refusal_tokens.extend_from_slice(&part.logprobs);
+            }
             PartKind::ToolCall(call) => self.calls.push(tool_call(call)),
             PartKind::Media(Media { source: MediaSource::Inline(data), media_type, .. }) => {
                 let url = format!("data:{};base64,{data}", media_type.as_deref().unwrap_or("image/png"));

@@ -36,6 +36,8 @@ pub(super) struct ChunkChoice<'a> {
     /// Some clones end with the whole message, or send nothing else.
     #[serde(borrow, default)]
     pub message: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    pub logprobs: Option<&'a RawValue>,
     #[serde(default)]
     pub finish_reason: Option<String>,
     /// vLLM: the stop sequence that was met, or the number of a token.

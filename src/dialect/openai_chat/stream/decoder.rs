@@ -10,10 +10,11 @@ use super::{
 use crate::{
     dialect::{
         DecodeError, EventDecoder, Recall, SseFrame, WireError,
-        canonical::{BlockKind, ChatEvent, Delta},
+        canonical::{BlockKind, ChatEvent, Delta, TokenLogprob},
         json,
         openai_chat::{
             annotations, error, finish,
+            logprobs::{self, Logprobs},
             response::decode::{details, texts},
             usage,
         },
@@ -40,6 +41,8 @@ struct ChoiceState {
     calls: Calls,
     /// What was said while a call was not whole yet.
     held: Vec<(Kind, String)>,
+    /// How likely the tokens were of what is said next.
+    likely: Logprobs,
     refused: bool,
     spoke: bool,
     finish: Option<String>,
@@ -140,11 +143,15 @@ impl Decoder {
             next_block: &mut self.next_block,
             events,
         };
+        if let Some(told) = chunk::value(choice.logprobs) {
+            said.state.likely.extend(logprobs::read(&told));
+        }
         match (choice.delta, choice.message) {
             (Some(delta), _) => said.delta(delta),
             (None, Some(message)) if !said.state.spoke => said.delta(message),
             _ => {}
         }
+        said.likely_of_open();
         let state = &mut self.choices[at];
         if let Some(reason) = choice.finish_reason.filter(|it| !it.is_empty()) {
             state.finish = Some(reason);
@@ -320,11 +327,35 @@ impl Said<'_> {
                 *self.next_block += 1;
                 self.state.open = Some((kind, block));
                 let choice = self.state.index;
-                self.events.push(ChatEvent::BlockStart { choice, block, kind: kind.block() });
+                self.events.push(ChatEvent::block(choice, block, kind.block()));
                 block
             }
         };
+        self.likely(kind, block);
         self.events.push(ChatEvent::Delta { block, delta: kind.delta(text) });
+    }
+
+    /// Tells how likely the tokens are of what a block says next.
+    fn likely(&mut self, kind: Kind, block: u32) {
+        let tokens: Vec<TokenLogprob> = match kind {
+            Kind::Text => std::mem::take(&mut self.state.likely.content),
+            Kind::Refusal => std::mem::take(&mut self.state.likely.refusal),
+            Kind::Reasoning => Vec::new(),
+        };
+        if !tokens.is_empty() {
+            self.events.push(ChatEvent::Delta { block, delta: Delta::Logprobs(tokens) });
+        }
+    }
+
+    /// Tells what is left of it of the block that is open: some clones say it after the text. What belongs to no text is
+    /// nobody's.
+    fn likely_of_open(&mut self) {
+        if self.state.held.is_empty() {
+            if let Some((kind, block)) = self.state.open {
+                self.likely(kind, block);
+            }
+            self.state.likely = Logprobs::default();
+        }
     }
 
     fn cite(&mut self, told: Option<Value>) {

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::{
     dialect::{
         EventEncoder, ReplyContext, TokenUsage,
-        canonical::{BlockKind, ChatEvent, Citation, Delta, Finish, Part, PartKind},
-        openai_chat::{annotations, error, finish, response::encode::answer_id, usage},
+        canonical::{BlockKind, ChatEvent, Citation, Delta, Finish, Part, PartKind, TokenLogprob},
+        openai_chat::{annotations, error, finish, logprobs, response::encode::answer_id, usage},
     },
     kernel::error::GatewayError,
 };
@@ -31,6 +31,8 @@ struct ChoiceState {
     calls: u32,
     /// How much text was told, in characters.
     length: usize,
+    /// How likely the tokens were of what is told next: the text's, and the refusal's.
+    likely: [Vec<TokenLogprob>; 2],
     refused: bool,
     finished: bool,
 }
@@ -92,13 +94,31 @@ impl Encoder {
         out: &mut BytesMut,
         delta: impl FnOnce(&mut BytesMut),
     ) {
+        self.chunk_with(choice, &Value::Null, reason, out, delta);
+    }
+
+    /// The same with log probabilities.
+    fn chunk_with(
+        &mut self,
+        choice: u32,
+        likely: &Value,
+        reason: Option<&str>,
+        out: &mut BytesMut,
+        delta: impl FnOnce(&mut BytesMut),
+    ) {
         self.start(None, None, None);
         out.put_slice(self.head.as_bytes());
         out.put_slice(b"\"choices\":[{\"index\":");
         put_number(out, choice);
         out.put_slice(b",\"delta\":{");
         delta(out);
-        out.put_slice(b"},\"logprobs\":null,\"finish_reason\":");
+        out.put_slice(b"},\"logprobs\":");
+        if likely.is_null() {
+            out.put_slice(b"null");
+        } else {
+            out.put_slice(escape_separators(likely.to_string()).as_bytes());
+        }
+        out.put_slice(b",\"finish_reason\":");
         match reason {
             Some(reason) => put_string(out, reason),
             None => out.put_slice(b"null"),
@@ -109,11 +129,18 @@ impl Encoder {
     /// Writes a chunk whose delta has one text field.
     fn text(&mut self, choice: u32, field: &str, text: &str, out: &mut BytesMut) {
         if !text.is_empty() {
-            self.chunk(choice, None, out, |out| {
+            let likely = self.take_likely(choice);
+            self.chunk_with(choice, &likely, None, out, |out| {
                 put_key(out, field);
                 put_string(out, text);
             });
         }
+    }
+
+    fn take_likely(&mut self, choice: u32) -> Value {
+        let Some(state) = self.choices.iter_mut().find(|it| it.index == choice) else { return Value::Null };
+        let [content, refusal] = std::mem::take(&mut state.likely);
+        logprobs::write(&content, &refusal)
     }
 
     /// Finds the choice; its first chunk says who speaks, and no other does.
@@ -121,7 +148,14 @@ impl Encoder {
         if let Some(at) = self.choices.iter().position(|it| it.index == index) {
             return at;
         }
-        self.choices.push(ChoiceState { index, calls: 0, length: 0, refused: false, finished: false });
+        self.choices.push(ChoiceState {
+            index,
+            calls: 0,
+            length: 0,
+            likely: Default::default(),
+            refused: false,
+            finished: false,
+        });
         self.chunk(index, None, out, |out| {
             out.put_slice(b"\"role\":\"assistant\",");
             out.put_slice(opening);
@@ -204,6 +238,7 @@ impl Encoder {
         match &part.kind {
             PartKind::Text { text, .. } => {
                 self.choices[at].length += text.chars().count();
+                self.choices[at].likely[0].extend_from_slice(&part.logprobs);
                 self.text(choice, "content", text, out);
             }
             PartKind::Reasoning { text, .. } => self.text(choice, "reasoning_content", text, out),
@@ -235,6 +270,8 @@ impl Encoder {
                 self.text(choice, "content", text, out);
             }
             (Kind::Text, Delta::Citation(citation)) => block.citations.push(citation.clone()),
+            (Kind::Text, Delta::Logprobs(tokens)) => state.likely[0].extend_from_slice(tokens),
+            (Kind::Refusal, Delta::Logprobs(tokens)) => state.likely[1].extend_from_slice(tokens),
             (Kind::Reasoning, Delta::Reasoning(text)) => self.text(choice, "reasoning_content", text, out),
             (Kind::Refusal, Delta::Refusal(text)) => {
                 state.refused = true;
@@ -253,6 +290,12 @@ impl Encoder {
         let Some(at) = self.blocks.iter().position(|it| it.key == key) else { return };
         let block = self.blocks.swap_remove(at);
         let ChoiceState { index: choice, length, .. } = self.choices[block.choice];
+        if matches!(block.kind, Kind::Text | Kind::Refusal) {
+            let likely = self.take_likely(choice);
+            if !likely.is_null() {
+                self.chunk_with(choice, &likely, None, out, |_| {});
+            }
+        }
         if let Kind::Call { index, custom: false, begun: false } = block.kind {
             self.arguments(choice, index, false, "{}", out);
         }
@@ -292,7 +335,7 @@ impl EventEncoder for Encoder {
         }
         match event {
             ChatEvent::Start { id, model, created } => self.start(id.as_deref(), model.as_deref(), *created),
-            ChatEvent::BlockStart { choice, block, kind } => self.open(*choice, *block, kind, out),
+            ChatEvent::BlockStart { choice, block, kind, .. } => self.open(*choice, *block, kind, out),
             ChatEvent::Delta { block, delta } => self.delta(*block, delta, out),
             ChatEvent::BlockEnd { block } => self.close(*block, out),
             ChatEvent::Usage(usage) => self.usage.get_or_insert_default().merge(usage),

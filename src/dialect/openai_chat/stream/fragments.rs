@@ -162,7 +162,7 @@ impl Calls {
             let name = recall.names.get(&call.name).unwrap_or(&call.name).clone();
             BlockKind::ToolCall { id, name, custom: call.custom || call.form == Form::Wrapped, state: None }
         };
-        sink.events.push(ChatEvent::BlockStart { choice: sink.choice, block, kind });
+        sink.events.push(ChatEvent::block(sink.choice, block, kind));
     }
 
     /// Ends the calls whose arguments are whole.

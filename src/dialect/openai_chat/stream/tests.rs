@@ -60,7 +60,7 @@ fn check_laws(events: &[ChatEvent]) {
         assert_eq!(at == 0, matches!(event, ChatEvent::Start { .. }), "{events:?}");
         assert!(!failed || *event == ChatEvent::End, "{events:?}");
         match event {
-            ChatEvent::BlockStart { choice, block, kind } => {
+            ChatEvent::BlockStart { choice, block, kind, .. } => {
                 assert!(used.insert(*block), "a key is used twice: {events:?}");
                 let is_call = matches!(kind, BlockKind::ToolCall { .. });
                 assert!(
@@ -107,7 +107,7 @@ fn blocks(events: &[ChatEvent]) -> Vec<(String, String)> {
                     | Delta::Refusal(text) => {
                         it.2.push_str(text);
                     }
-                    Delta::State { .. } | Delta::Citation(_) => {}
+                    Delta::State { .. } | Delta::Citation(_) | Delta::Logprobs(_) => {}
                 }
             }
             _ => {}
@@ -619,7 +619,7 @@ fn start() -> ChatEvent {
 }
 
 fn open(block: u32, kind: BlockKind) -> ChatEvent {
-    ChatEvent::BlockStart { choice: 0, block, kind }
+    ChatEvent::block(0, block, kind)
 }
 
 fn text(block: u32, text: &str) -> ChatEvent {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     finish,
-    item::{self, Kind, Status},
+    item::{self, Ids, Kind, Raw, Status, own_fields, take_id},
     shell::{Outcome, Shell},
 };
 use crate::dialect::{
@@ -19,13 +19,14 @@ use crate::dialect::{
 pub(in crate::dialect::openai_responses) fn encode(response: &ChatResponse, context: &ReplyContext) -> Bytes {
     let choice = response.choices.iter().find(|it| it.index == 0).or(response.choices.first());
     let reason = choice.map_or(FinishReason::Other, |it| it.finish.reason);
-    let mut output = Output { context, items: Vec::new(), run: Run::Closed };
+    let ids = Ids::new(context.request);
+    let mut output = Output { context, ids, items: Vec::new(), run: Run::Closed };
     for part in choice.map_or(&[][..], |it| &it.parts) {
         output.add(part);
     }
     // It refused without words of refusal: the part says that it did.
     if reason == FinishReason::Refusal && !output.refused() {
-        output.content(item::refusal(""), &Map::new());
+        output.content(item::refusal(""), Map::new());
     }
     let outcome = match finish::incomplete(reason) {
         Some(reason) => {
@@ -48,6 +49,7 @@ pub(in crate::dialect::openai_responses) fn encode(response: &ChatResponse, cont
 /// The items of an answer, being put together from its parts.
 struct Output<'a> {
     context: &'a ReplyContext,
+    ids: Ids,
     items: Vec<Value>,
     run: Run,
 }
@@ -70,37 +72,41 @@ impl Output<'_> {
                 let length = text.chars().count();
                 let told: Vec<Value> =
                     citations.iter().filter_map(|it| item::annotation(it, length)).collect();
-                self.content(item::output_text(text, &told), &own_fields(part));
+                self.content(item::output_text(text, &told, &part.logprobs), own_fields(part));
             }
-            PartKind::Refusal { text } => self.content(item::refusal(text), &own_fields(part)),
+            PartKind::Refusal { text } => self.content(item::refusal(text), own_fields(part)),
             PartKind::Reasoning { text, state } => {
                 let state = state.as_ref().filter(|it| it.kind == StateKind::Encrypted);
                 if !text.is_empty() || state.is_some() {
-                    let id = self.id(Kind::Reasoning);
                     let encrypted = state.map(|it| it.data.as_str());
-                    self.push(item::reasoning(&id, Status::Completed, text, encrypted), part);
+                    let item = |id: &str| item::reasoning(id, Status::Completed, text, encrypted);
+                    self.push(Kind::Reasoning, item, part);
                 }
             }
             PartKind::ToolCall(call) => {
-                let id = self.id(if call.custom { Kind::Custom } else { Kind::Function });
+                let kind = if call.custom { Kind::Custom } else { Kind::Function };
                 let mut call = call.clone();
                 if !call.custom && call.arguments.0.trim().is_empty() {
                     "{}".clone_into(&mut call.arguments.0);
                 }
-                self.push(item::call(&id, Status::Completed, &call, self.context), part);
+                let context = self.context;
+                self.push(kind, |id| item::call(id, Status::Completed, &call, context), part);
             }
             PartKind::Media(media) => {
-                let id = self.id(Kind::Image);
-                if let Some(item) = item::image(&id, media) {
-                    self.push(item, part);
+                if let Some(item) = item::image("", media) {
+                    self.push(Kind::Image, |id| with_id(item, id), part);
                 }
             }
-            PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw }
-                if *dialect == ID =>
-            {
-                let id = self.id(Kind::Other);
-                if let Some(item) = item::raw(|| id, raw) {
-                    self.push(Value::Object(item), part);
+            PartKind::Opaque { dialect: ID, raw } if item::is_content(part) => {
+                let mut own = own_fields(part);
+                own.shift_remove(item::IN_MESSAGE);
+                self.content(raw.clone(), own);
+            }
+            PartKind::ServerTool { dialect: ID, raw, .. } | PartKind::Opaque { dialect: ID, raw } => {
+                if let Some(Raw { kind, id, fields }) = item::raw(raw) {
+                    let id = self.ids.give(kind, id.as_deref());
+                    self.items.push(with_id(Value::Object(fields), &id));
+                    self.run = Run::Closed;
                 }
             }
             PartKind::ServerTool { step: Some(step), .. } => self.step(step, part),
@@ -110,27 +116,25 @@ impl Output<'_> {
     }
 
     /// Adds to the message that is being said, or begins one. An id of its own begins a message of its own.
-    fn content(&mut self, mut content: Value, extra: &Map<String, Value>) {
-        if self.run != Run::Message || extra.contains_key("id") {
-            let mut message = item::message(&self.id(Kind::Message), Status::Completed, &[]);
-            for key in ["id", "phase"] {
-                if let Some(value) = extra.get(key) {
-                    message[key] = value.clone();
-                }
-            }
-            self.items.push(message);
+    fn content(&mut self, mut content: Value, mut own: Map<String, Value>) {
+        let (id, phase) = (take_id(&mut own), own.shift_remove("phase"));
+        if self.run != Run::Message || id.is_some() {
+            let id = self.ids.give(Kind::Message, id.as_deref());
+            self.items.push(item::message(&id, Status::Completed, &[], phase.as_ref()));
             self.run = Run::Message;
         }
-        for (key, value) in extra.iter().filter(|(key, _)| !["id", "phase"].contains(&key.as_str())) {
-            content[key.as_str()] = value.clone();
+        for (key, value) in own {
+            content[key] = value;
         }
         if let Some(Value::Array(list)) = self.items.last_mut().and_then(|it| it.get_mut("content")) {
             list.push(content);
         }
     }
 
-    fn push(&mut self, mut item: Value, part: &Part) {
-        for (key, value) in own_fields(part) {
+    fn push(&mut self, kind: Kind, item: impl FnOnce(&str) -> Value, part: &Part) {
+        let mut own = own_fields(part);
+        let mut item = item(&self.ids.give(kind, take_id(&mut own).as_deref()));
+        for (key, value) in own {
             item[key] = value;
         }
         self.items.push(item);
@@ -140,13 +144,12 @@ impl Output<'_> {
     fn step(&mut self, step: &ServerStep, part: &Part) {
         match step {
             ServerStep::WebSearch { id: call, queries } => {
-                let id = self.id(Kind::WebSearch);
-                self.push(item::web_search(&id, Status::Completed, queries, None), part);
+                let item = |id: &str| item::web_search(id, Status::Completed, queries, None);
+                self.push(Kind::WebSearch, item, part);
                 self.run = Run::Step(call.clone());
             }
             ServerStep::Code { id: call, code, .. } => {
-                let id = self.id(Kind::Code);
-                self.push(item::code(&id, Status::Completed, code, None), part);
+                self.push(Kind::Code, |id| item::code(id, Status::Completed, code, None), part);
                 self.run = Run::Step(call.clone());
             }
             ServerStep::WebSearchResults { call_id, results } if self.run == Run::Step(call_id.clone()) => {
@@ -168,10 +171,6 @@ impl Output<'_> {
         }
     }
 
-    fn id(&self, kind: Kind) -> String {
-        item::id(kind, self.context.request, self.items.len())
-    }
-
     fn refused(&self) -> bool {
         let contents = self.items.iter().filter_map(|it| it.get("content")?.as_array());
         contents.flatten().any(|it| it.get("type").and_then(Value::as_str) == Some("refusal"))
@@ -185,7 +184,7 @@ impl Output<'_> {
     }
 }
 
-/// The fields of a part that only this dialect knows.
-fn own_fields(part: &Part) -> Map<String, Value> {
-    part.extra.get().filter(|it| it.dialect == ID).map(|it| it.fields.clone()).unwrap_or_default()
+fn with_id(mut item: Value, id: &str) -> Value {
+    item["id"] = id.into();
+    item
 }

@@ -9,10 +9,11 @@ use crate::dialect::{
         Arguments, Citation, Extra, Media, MediaKind, MediaSource, Namespaced, OpaqueState, Part, PartKind,
         ServerStep, StateKind, ToolCall, WebResult, names::minted_id,
     },
+    openai_logprobs,
     openai_responses::ID,
 };
 
-use super::finish::Held;
+use super::{finish::Held, item};
 
 /// Reads the items of one answer.
 #[derive(Debug)]
@@ -62,10 +63,12 @@ impl Reader {
         let mut parts = Vec::new();
         for part in content {
             let Value::Object(mut part) = part else { continue };
+            let mut logprobs = None;
             let kind = match part.get("type").and_then(Value::as_str) {
                 Some("output_text" | "text") => {
                     let text = text(&mut part, "text");
                     let citations = array(&mut part, "annotations").into_iter().map(citation).collect();
+                    logprobs = part.shift_remove("logprobs").and_then(|it| openai_logprobs::read(&it));
                     if text.is_empty() {
                         continue;
                     }
@@ -78,13 +81,18 @@ impl Reader {
                         text => PartKind::Refusal { text },
                     }
                 }
-                _ => PartKind::Opaque { dialect: ID, raw: Value::Object(std::mem::take(&mut part)) },
+                Some(_) => {
+                    parts.push(unknown_content(part, std::mem::take(&mut rest)));
+                    continue;
+                }
+                None => continue,
             };
             // What is of the whole message rides on its first part.
             let mut extra = std::mem::take(&mut rest);
             extra.extend(self::rest(part, &["type", "text", "refusal"]));
             extra.retain(|_, it| !it.as_array().is_some_and(Vec::is_empty));
-            parts.push(Part { extra: Extra::new(ID, "", extra), ..Part::new(kind) });
+            let logprobs = logprobs.unwrap_or_default();
+            parts.push(Part { logprobs, extra: Extra::new(ID, "", extra), ..Part::new(kind) });
         }
         parts
     }
@@ -171,6 +179,16 @@ impl Form {
             Self::Function | Self::Custom | Self::Answer => arguments,
         }
     }
+}
+
+/// A part of a message, of a type we do not know: kept as it came. `own`: what is of the whole message.
+pub(in crate::dialect::openai_responses) fn unknown_content(
+    part: Map<String, Value>,
+    mut own: Map<String, Value>,
+) -> Part {
+    own.insert(item::IN_MESSAGE.to_owned(), true.into());
+    let kind = PartKind::Opaque { dialect: ID, raw: Value::Object(part) };
+    Part { extra: Extra::new(ID, "", own), ..Part::new(kind) }
 }
 
 /// Whether the provider runs the tool itself. (What the client must run, and nobody else's client knows, is not.)

@@ -230,7 +230,7 @@ fn ec_064_what_clients_cannot_read_takes_no_place() {
         Part::new(PartKind::Opaque { dialect: DialectId::AnthropicMessages, raw: json!({"type": "x"}) });
     let body = encode(&answer(vec![hidden, Part::text("a")], FinishReason::Stop));
     assert_eq!(kinds(&body), ["message"]);
-    assert_eq!(body["output"][0]["id"], item::id(item::Kind::Message, context().request, 0));
+    assert_eq!(body["output"][0]["id"], item::Ids::new(context().request).give(item::Kind::Message, None));
 }
 
 #[test]

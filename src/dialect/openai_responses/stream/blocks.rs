@@ -1,12 +1,12 @@
 //! The blocks of a stream as items and parts of items: from `added` over deltas to `done`.
 
 use bytes::BytesMut;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{encoder::Encoder, frames::Head};
 use crate::dialect::{
-    canonical::{Arguments, Citation, Delta, StateKind, ToolCall},
-    openai_responses::response::item::{self, Kind, Status},
+    canonical::{Arguments, Citation, Delta, StateKind, TokenLogprob, ToolCall},
+    openai_responses::response::item::{self, Kind, Status, take_id},
     wire,
 };
 
@@ -30,9 +30,14 @@ pub(super) enum Told {
 /// A part of a message.
 #[derive(Debug, Default)]
 pub(super) struct Content {
+    /// What the upstream says of its message.
+    own: Map<String, Value>,
     place: Option<Place>,
     text: String,
     citations: Vec<Citation>,
+    tokens: Vec<TokenLogprob>,
+    /// How many of the tokens were told with a piece of the text.
+    told_tokens: usize,
 }
 
 /// Where a part is.
@@ -52,6 +57,7 @@ impl Place {
 
 #[derive(Debug, Default)]
 pub(super) struct Reasoning {
+    own: Map<String, Value>,
     place: Option<(usize, String)>,
     head: Option<Head>,
     text: String,
@@ -60,6 +66,7 @@ pub(super) struct Reasoning {
 
 #[derive(Debug)]
 pub(super) struct Call {
+    own: Map<String, Value>,
     place: usize,
     id: String,
     head: Option<Head>,
@@ -67,22 +74,23 @@ pub(super) struct Call {
 }
 
 impl Block {
-    pub(super) fn text(key: u32) -> Self {
-        Self { key, told: Told::Text(Content::default()) }
+    /// `own`, here and in the others: what Responses alone says of the block.
+    pub(super) fn text(key: u32, own: Map<String, Value>) -> Self {
+        Self { key, told: Told::Text(Content { own, ..Content::default() }) }
     }
 
-    pub(super) fn refusal(key: u32) -> Self {
-        Self { key, told: Told::Refusal(Content::default()) }
+    pub(super) fn refusal(key: u32, own: Map<String, Value>) -> Self {
+        Self { key, told: Told::Refusal(Content { own, ..Content::default() }) }
     }
 
-    pub(super) fn reasoning(key: u32) -> Self {
-        Self { key, told: Told::Reasoning(Reasoning::default()) }
+    pub(super) fn reasoning(key: u32, own: Map<String, Value>) -> Self {
+        Self { key, told: Told::Reasoning(Reasoning { own, ..Reasoning::default() }) }
     }
 
-    pub(super) fn call(key: u32, id: &str, name: &str, custom: bool) -> Self {
-        let call =
+    pub(super) fn call(key: u32, id: &str, name: &str, custom: bool, own: Map<String, Value>) -> Self {
+        let made =
             ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: Arguments::default(), custom };
-        Self { key, told: Told::Call(Call { place: 0, id: String::new(), head: None, made: call }) }
+        Self { key, told: Told::Call(Call { own, place: 0, id: String::new(), head: None, made }) }
     }
 
     /// Tells of a call: its name is known when its block begins.
@@ -94,8 +102,9 @@ impl Block {
             (Kind::Function, "response.function_call_arguments.delta")
         };
         let context = encoder.context.clone();
-        let (place, id) =
-            encoder.add_item(kind, |id| item::call(id, Status::InProgress, &told.made, &context), out);
+        let own = take_id(&mut told.own);
+        let item = |id: &str| item::call(id, Status::InProgress, &told.made, &context);
+        let (place, id) = encoder.add_item(kind, own.as_deref(), item, out);
         told.head = Some(Head::new(event, &json!({ "item_id": id, "output_index": place })));
         (told.place, told.id) = (place, id);
     }
@@ -112,10 +121,12 @@ impl Block {
     pub(super) fn take(&mut self, delta: &Delta, encoder: &mut Encoder, out: &mut BytesMut) {
         match (&mut self.told, delta) {
             (Told::Text(content), Delta::Text(text)) if !text.is_empty() => {
-                content.begin("response.output_text.delta", &item::output_text("", &[]), encoder, out);
-                content.push(text, b",\"logprobs\":[]", encoder, out);
+                let empty = item::output_text("", &[], &[]);
+                content.begin("response.output_text.delta", &empty, encoder, out);
+                content.push_text(text, encoder, out);
             }
             (Told::Text(content), Delta::Citation(citation)) => content.citations.push(citation.clone()),
+            (Told::Text(content), Delta::Logprobs(tokens)) => content.tokens.extend_from_slice(tokens),
             (Told::Refusal(content), Delta::Refusal(text)) if !text.is_empty() => {
                 encoder.refused = true;
                 content.begin("response.refusal.delta", &item::refusal(""), encoder, out);
@@ -150,9 +161,9 @@ impl Block {
     /// Leaves what was said of the block in the answer, as cut.
     pub(super) fn cut(self, encoder: &mut Encoder) {
         match self.told {
-            Told::Text(Content { place: Some(_), text, .. }) => {
+            Told::Text(Content { place: Some(_), text, tokens, .. }) => {
                 if let Some(message) = &mut encoder.message {
-                    message.content.push(item::output_text(&text, &[]));
+                    message.content.push(item::output_text(&text, &[], &tokens));
                 }
             }
             Told::Refusal(Content { place: Some(_), text, .. }) => {
@@ -177,13 +188,24 @@ impl Content {
         if self.place.is_some() {
             return;
         }
-        let message = encoder.message(out);
+        let message = encoder.message(std::mem::take(&mut self.own), out);
         let (item, id, content) = (message.place, message.id.clone(), message.content.len());
         let fields = json!({ "item_id": id, "output_index": item, "content_index": content });
         let mut added = fields.clone();
         added["part"] = empty.clone();
         encoder.frames.put("response.content_part.added", &added, out);
         self.place = Some(Place { item, id, content, head: Head::new(event, &fields) });
+    }
+
+    fn push_text(&mut self, text: &str, encoder: &mut Encoder, out: &mut BytesMut) {
+        let tokens = &self.tokens[self.told_tokens..];
+        if tokens.is_empty() {
+            return self.push(text, b",\"logprobs\":[]", encoder, out);
+        }
+        let mut tail = BytesMut::from(&b",\"logprobs\":"[..]);
+        wire::write(&item::logprobs(tokens), &mut tail);
+        self.told_tokens = self.tokens.len();
+        self.push(text, &tail, encoder, out);
     }
 
     fn push(&mut self, text: &str, tail: &[u8], encoder: &mut Encoder, out: &mut BytesMut) {
@@ -206,9 +228,9 @@ impl Content {
         }
         let mut fields = place.fields();
         fields["text"] = self.text.as_str().into();
-        fields["logprobs"] = json!([]);
+        fields["logprobs"] = item::logprobs(&self.tokens);
         encoder.frames.put("response.output_text.done", &fields, out);
-        end_part(&place, item::output_text(&self.text, &annotations), encoder, out);
+        end_part(&place, item::output_text(&self.text, &annotations, &self.tokens), encoder, out);
     }
 
     fn end_refusal(self, encoder: &mut Encoder, out: &mut BytesMut) {
@@ -234,7 +256,8 @@ impl Reasoning {
             return place.clone();
         }
         let item = |id: &str| item::reasoning(id, Status::InProgress, "", None);
-        let place = encoder.add_item(Kind::Reasoning, item, out);
+        let own = take_id(&mut self.own);
+        let place = encoder.add_item(Kind::Reasoning, own.as_deref(), item, out);
         self.place = Some(place.clone());
         place
     }

@@ -12,12 +12,12 @@ use super::{
 use crate::{
     dialect::{
         EventEncoder, ReplyContext, TokenUsage,
-        canonical::{BlockKind, ChatEvent, Delta, Finish, FinishReason},
+        canonical::{BlockKind, ChatEvent, Delta, Extra, Finish, FinishReason},
         openai_responses::{
-            error,
+            ID, error,
             response::{
                 finish,
-                item::{self, Kind, Status},
+                item::{self, Ids, Kind, Status, take_id},
                 shell::{Outcome, Shell},
             },
         },
@@ -35,6 +35,7 @@ pub(super) struct Encoder {
     shell: Option<Shell>,
     /// The items that are done, by their place; nothing where one is not yet.
     items: Vec<Option<Bytes>>,
+    ids: Ids,
     pub(super) message: Option<Message>,
     blocks: Vec<Block>,
     /// A tool of the provider that runs.
@@ -52,8 +53,15 @@ pub(super) struct Encoder {
 pub(super) struct Message {
     pub(super) place: usize,
     pub(super) id: String,
+    phase: Option<Value>,
     /// The parts that are done.
     pub(super) content: Vec<Value>,
+}
+
+impl Message {
+    fn item(&self, status: Status) -> Value {
+        item::message(&self.id, status, &self.content, self.phase.as_ref())
+    }
 }
 
 /// An item that lacks nothing but the word that it is done.
@@ -70,6 +78,7 @@ impl Encoder {
             frames: Frames::default(),
             shell: None,
             items: Vec::new(),
+            ids: Ids::new(context.request),
             message: None,
             blocks: Vec::new(),
             step: None,
@@ -93,13 +102,14 @@ impl Encoder {
         self.shell = Some(shell);
     }
 
-    fn open(&mut self, key: u32, kind: &BlockKind, out: &mut BytesMut) {
+    fn open(&mut self, key: u32, kind: &BlockKind, extra: &Extra, out: &mut BytesMut) {
         self.start(None, out);
+        let own = extra.get().filter(|it| it.dialect == ID).map(|it| it.fields.clone()).unwrap_or_default();
         let mut block = match kind {
-            BlockKind::Text => Block::text(key),
-            BlockKind::Refusal => Block::refusal(key),
-            BlockKind::Reasoning => Block::reasoning(key),
-            BlockKind::ToolCall { id, name, custom, .. } => Block::call(key, id, name, *custom),
+            BlockKind::Text => Block::text(key, own),
+            BlockKind::Refusal => Block::refusal(key, own),
+            BlockKind::Reasoning => Block::reasoning(key, own),
+            BlockKind::ToolCall { id, name, custom, .. } => Block::call(key, id, name, *custom, own),
             BlockKind::Whole(part) => {
                 self.close_others(out);
                 return self.whole(part, out);
@@ -124,50 +134,55 @@ impl Encoder {
         }
     }
 
-    /// Takes the place of a new item that is no message, and tells of it.
+    /// Takes the place of a new item that is no message, and tells of it. `own`: the upstream's id of it.
     pub(super) fn add_item(
         &mut self,
         kind: Kind,
+        own: Option<&str>,
         item: impl FnOnce(&str) -> Value,
         out: &mut BytesMut,
     ) -> (usize, String) {
         self.end_message(out);
         self.end_step(out);
         self.tell_last(Status::Completed, out);
-        self.announce(kind, item, out)
+        self.announce(kind, own, item, out)
     }
 
     fn announce(
         &mut self,
         kind: Kind,
+        own: Option<&str>,
         item: impl FnOnce(&str) -> Value,
         out: &mut BytesMut,
     ) -> (usize, String) {
         let place = self.items.len();
         self.items.push(None);
-        let id = item::id(kind, self.context.request, place);
-        let item = item(&id);
-        let id = item.get("id").and_then(Value::as_str).unwrap_or(&id).to_owned();
-        let fields = json!({ "output_index": place, "item": item });
+        let id = self.ids.give(kind, own);
+        let fields = json!({ "output_index": place, "item": item(&id) });
         self.frames.put("response.output_item.added", &fields, out);
         (place, id)
     }
 
-    /// The message that is being said; a new one if none is.
-    pub(super) fn message(&mut self, out: &mut BytesMut) -> &mut Message {
+    /// The message that is being said; a new one if none is, or if what comes has a message's id of its own.
+    pub(super) fn message(&mut self, mut own: Map<String, Value>, out: &mut BytesMut) -> &mut Message {
+        let told = take_id(&mut own);
+        if told.is_some() {
+            self.end_message(out);
+        }
         if self.message.is_none() {
             self.end_step(out);
             self.tell_last(Status::Completed, out);
-            let item = |id: &str| item::message(id, Status::InProgress, &[]);
-            let (place, id) = self.announce(Kind::Message, item, out);
-            self.message = Some(Message { place, id, content: Vec::new() });
+            let phase = own.shift_remove("phase");
+            let item = |id: &str| item::message(id, Status::InProgress, &[], phase.as_ref());
+            let (place, id) = self.announce(Kind::Message, told.as_deref(), item, out);
+            self.message = Some(Message { place, id, phase, content: Vec::new() });
         }
         self.message.as_mut().expect("it was made just before")
     }
 
     fn end_message(&mut self, out: &mut BytesMut) {
-        if let Some(Message { place, id, content }) = self.message.take() {
-            self.finish_item(place, item::message(&id, Status::Completed, &content), out);
+        if let Some(message) = self.message.take() {
+            self.finish_item(message.place, message.item(Status::Completed), out);
         }
     }
 
@@ -203,7 +218,7 @@ impl Encoder {
         self.close_all(out);
         if finish.reason == FinishReason::Refusal && !self.refused {
             // It refused without words of refusal: the part says that it did.
-            let block = Block::refusal(u32::MAX);
+            let block = Block::refusal(u32::MAX, Map::new());
             block.begin_refusal(self, out).end(self, out);
         }
         self.end_message(out);
@@ -242,8 +257,8 @@ impl Encoder {
         for block in std::mem::take(&mut self.blocks) {
             block.cut(self);
         }
-        if let Some(Message { place, id, content }) = self.message.take() {
-            self.items[place] = Some(wire::bytes(&item::message(&id, Status::Incomplete, &content)));
+        if let Some(message) = self.message.take() {
+            self.items[message.place] = Some(wire::bytes(&message.item(Status::Incomplete)));
         }
         if let Some(step) = self.step.take() {
             self.items[step.place] = Some(wire::bytes(&step.item(Status::Incomplete)));
@@ -286,7 +301,7 @@ impl EventEncoder for Encoder {
             }
             ChatEvent::End => {}
             _ if self.reason.is_some() => {}
-            ChatEvent::BlockStart { choice: 0, block, kind } => self.open(*block, kind, out),
+            ChatEvent::BlockStart { choice: 0, block, kind, extra } => self.open(*block, kind, extra, out),
             ChatEvent::Delta { block, delta } => self.delta(*block, delta, out),
             ChatEvent::BlockEnd { block } => self.close(*block, out),
             ChatEvent::Finish { choice: 0, finish } => self.end_answer(finish, out),

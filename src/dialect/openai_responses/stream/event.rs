@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
+use crate::dialect::{canonical::TokenLogprob, openai_logprobs};
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Event<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -21,6 +23,8 @@ pub(super) struct Event<'a> {
     pub delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub logprobs: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub refusal: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -45,6 +49,16 @@ pub(super) fn text(raw: Option<&RawValue>) -> Option<String> {
         json if json.starts_with('"') => serde_json::from_str(json).ok(),
         json if json.starts_with('{') => Some(json.to_owned()),
         _ => None,
+    }
+}
+
+/// How likely the tokens were, as far as it is said well.
+pub(super) fn logprobs(raw: Option<&RawValue>) -> Vec<TokenLogprob> {
+    match raw {
+        Some(raw) if raw.get().len() > "[]".len() => {
+            value(Some(raw)).as_ref().and_then(openai_logprobs::read).unwrap_or_default()
+        }
+        _ => Vec::new(),
     }
 }
 

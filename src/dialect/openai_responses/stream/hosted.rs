@@ -1,14 +1,14 @@
 //! Parts that come whole: steps of tools that a provider ran, images, items that only this dialect knows.
 
 use bytes::BytesMut;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{blocks::Block, encoder::Encoder};
 use crate::dialect::{
     canonical::{Delta, Part, PartKind, ServerStep, StateKind, WebResult},
     openai_responses::{
         ID,
-        response::item::{self, Kind, Status},
+        response::item::{self, Kind, Raw, Status, own_fields, take_id},
     },
 };
 
@@ -45,33 +45,37 @@ impl Encoder {
     /// Tells a part that came whole. What only another dialect's clients can read is not told, and has no place.
     pub(super) fn whole(&mut self, part: &Part, out: &mut BytesMut) {
         const NEVER_OPEN: u32 = u32::MAX;
+        let own = own_fields(part);
         let (mut block, deltas) = match &part.kind {
             PartKind::Text { text, citations } => {
-                let mut deltas = vec![Delta::Text(text.clone())];
+                let mut deltas = vec![Delta::Logprobs(part.logprobs.clone()), Delta::Text(text.clone())];
                 deltas.extend(citations.iter().cloned().map(Delta::Citation));
-                (Block::text(NEVER_OPEN), deltas)
+                (Block::text(NEVER_OPEN, own), deltas)
             }
-            PartKind::Refusal { text } => (Block::refusal(NEVER_OPEN), vec![Delta::Refusal(text.clone())]),
+            PartKind::Refusal { text } => {
+                (Block::refusal(NEVER_OPEN, own), vec![Delta::Refusal(text.clone())])
+            }
             PartKind::Reasoning { text, state } => {
                 let state = state.as_ref().filter(|it| it.kind == StateKind::Encrypted);
                 let state = state.map(|it| Delta::State { kind: it.kind, data: it.data.clone() });
                 let text = Delta::Reasoning(text.clone());
-                (Block::reasoning(NEVER_OPEN), std::iter::once(text).chain(state).collect())
+                (Block::reasoning(NEVER_OPEN, own), std::iter::once(text).chain(state).collect())
             }
             PartKind::ToolCall(call) => {
-                let mut block = Block::call(NEVER_OPEN, &call.id, &call.name, call.custom);
+                let mut block = Block::call(NEVER_OPEN, &call.id, &call.name, call.custom, own);
                 block.begin_call(self, out);
                 (block, vec![Delta::Arguments(call.arguments.0.clone())])
             }
             PartKind::Media(media) => {
                 if let Some(item) = item::image("", media) {
-                    self.image(item, out);
+                    self.image(item, own, out);
                 }
                 return;
             }
-            PartKind::ServerTool { dialect, raw, .. } | PartKind::Opaque { dialect, raw }
-                if *dialect == ID =>
-            {
+            PartKind::Opaque { dialect: ID, raw } if item::is_content(part) => {
+                return self.unknown_content(own, raw, out);
+            }
+            PartKind::ServerTool { dialect: ID, raw, .. } | PartKind::Opaque { dialect: ID, raw } => {
                 return self.raw(raw, out);
             }
             PartKind::ServerTool { step: Some(step), .. } => return self.step(step, out),
@@ -83,10 +87,13 @@ impl Encoder {
         block.end(self, out);
     }
 
-    fn image(&mut self, mut image: Value, out: &mut BytesMut) {
+    fn image(&mut self, mut image: Value, mut own: Map<String, Value>, out: &mut BytesMut) {
         let empty = |id: &str| json!({ "type": "image_generation_call", "id": id, "status": "in_progress", "result": null });
-        let (place, id) = self.add_item(Kind::Image, empty, out);
+        let (place, id) = self.add_item(Kind::Image, take_id(&mut own).as_deref(), empty, out);
         image["id"] = id.as_str().into();
+        for (key, value) in own {
+            image[key] = value;
+        }
         for stage in ["in_progress", "generating", "completed"] {
             self.stage("image_generation_call", stage, &json!({ "item_id": id, "output_index": place }), out);
         }
@@ -95,19 +102,16 @@ impl Encoder {
 
     /// Tells an item as it came, with the events that its type has.
     fn raw(&mut self, raw: &Value, out: &mut BytesMut) {
-        let Some(mut item) = item::raw(String::new, raw) else { return };
-        let has_id = item.get("id").and_then(Value::as_str).is_some_and(|it| !it.is_empty());
+        let Some(Raw { kind, id: own, fields: mut item }) = item::raw(raw) else { return };
         let mut begun = item.clone();
         if begun.contains_key("status") {
             begun.insert("status".to_owned(), "in_progress".into());
         }
         let added = |id: &str| {
-            if !has_id {
-                begun.insert("id".to_owned(), id.into());
-            }
+            begun.insert("id".to_owned(), id.into());
             Value::Object(begun)
         };
-        let (place, id) = self.add_item(Kind::Other, added, out);
+        let (place, id) = self.add_item(kind, own.as_deref(), added, out);
         item.insert("id".to_owned(), id.as_str().into());
         let kind = item.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         let ended = item.get("status").and_then(Value::as_str).is_none_or(|it| it == "completed");
@@ -120,6 +124,19 @@ impl Encoder {
         self.finish_item(place, Value::Object(item), out);
     }
 
+    /// Tells a part of a message as it came.
+    fn unknown_content(&mut self, own: Map<String, Value>, raw: &Value, out: &mut BytesMut) {
+        let message = self.message(own, out);
+        let (place, index) = (message.place, message.content.len());
+        let fields = json!({
+            "item_id": message.id, "output_index": place, "content_index": index, "part": raw,
+        });
+        message.content.push(raw.clone());
+        for event in ["response.content_part.added", "response.content_part.done"] {
+            self.frames.put(event, &fields, out);
+        }
+    }
+
     fn stage(&mut self, kind: &str, stage: &str, fields: &Value, out: &mut BytesMut) {
         self.frames.put(&format!("response.{kind}.{stage}"), fields, out);
     }
@@ -128,7 +145,7 @@ impl Encoder {
         match step {
             ServerStep::WebSearch { id, queries } => {
                 let item = |id: &str| item::web_search(id, Status::InProgress, queries, None);
-                let (place, item_id) = self.add_item(Kind::WebSearch, item, out);
+                let (place, item_id) = self.add_item(Kind::WebSearch, None, item, out);
                 let what = What::Search { queries: queries.clone(), found: None };
                 let step = Step { place, id: item_id, call: id.clone(), what };
                 for stage in ["in_progress", "searching"] {
@@ -158,7 +175,7 @@ impl Encoder {
 
     fn code(&mut self, call: &str, code: &str, out: &mut BytesMut) {
         let item = |id: &str| item::code(id, Status::InProgress, "", None);
-        let (place, id) = self.add_item(Kind::Code, item, out);
+        let (place, id) = self.add_item(Kind::Code, None, item, out);
         let what = What::Code { code: code.to_owned(), output: None };
         let step = Step { place, id, call: call.to_owned(), what };
         let fields = step.fields();

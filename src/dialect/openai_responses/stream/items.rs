@@ -1,13 +1,16 @@
 //! The items of a stream, from `added` to `done`. What a `done` says and no delta did is told then; nothing is told twice.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::event::{self, Event};
 use crate::dialect::{
     ChatEvent, Recall,
-    canonical::{BlockKind, Delta, StateKind},
-    collect,
-    openai_responses::response::parts::{self, Form, PARAGRAPH, Reader},
+    canonical::{BlockKind, Delta, Extra, StateKind, TokenLogprob},
+    collect, openai_logprobs,
+    openai_responses::{
+        ID,
+        response::parts::{self, Form, PARAGRAPH, Reader},
+    },
 };
 
 /// The items of one stream.
@@ -30,11 +33,20 @@ struct Item {
 
 #[derive(Debug)]
 enum Kind {
-    Message(Vec<Content>),
+    Message(Message),
     Reasoning(Thought),
     Call(Call),
     /// Told when it is done.
     Whole(Value),
+}
+
+/// What an item is told to be of its own: its id, and whether a message is a comment. It goes with its first block.
+type Own = Map<String, Value>;
+
+#[derive(Debug, Default)]
+struct Message {
+    own: Own,
+    parts: Vec<Content>,
 }
 
 /// A part of a message.
@@ -46,7 +58,15 @@ struct Content {
     /// How many bytes of its text were told.
     told: usize,
     annotations: usize,
+    tokens: usize,
     closed: bool,
+}
+
+/// A piece of a text, and how likely its tokens were.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) tokens: Vec<TokenLogprob>,
 }
 
 /// Where thoughts are told: in a summary, or as they are. What is told first counts.
@@ -58,6 +78,7 @@ pub(super) enum Channel {
 
 #[derive(Debug, Default)]
 struct Thought {
+    own: Own,
     block: Option<u32>,
     channel: Option<Channel>,
     /// The part that is being told, and how many of its bytes were.
@@ -71,6 +92,7 @@ struct Thought {
 
 #[derive(Debug, Default)]
 struct Call {
+    own: Own,
     custom: bool,
     id: String,
     name: String,
@@ -99,12 +121,13 @@ impl Items {
     }
 
     /// The item of an event that is not done; a new one if it was never announced.
-    fn place(&mut self, event: &Event<'_>, kind: impl FnOnce() -> Kind) -> Option<&mut Item> {
+    fn place(&mut self, event: &Event<'_>, kind: impl FnOnce(Own) -> Kind) -> Option<&mut Item> {
         let at = match self.find(event.output_index, event.item_id.as_deref()) {
             Some(at) => at,
             None => {
                 let id = event.item_id.as_deref().map(str::to_owned);
-                self.known.push(Item { index: event.output_index, id, kind: kind(), done: false });
+                let own = id.iter().map(|it| ("id".to_owned(), it.as_str().into())).collect();
+                self.known.push(Item { index: event.output_index, id, kind: kind(own), done: false });
                 self.known.len() - 1
             }
         };
@@ -118,9 +141,10 @@ impl Items {
             return;
         }
         let kind = match item.get("type").and_then(Value::as_str) {
-            Some("message") => Kind::Message(Vec::new()),
+            Some("message") => Kind::Message(Message { own: own_of(&item), ..Message::default() }),
             Some("reasoning") => {
-                Kind::Reasoning(Thought { early: word(&item, "encrypted_content"), ..Thought::default() })
+                let early = word(&item, "encrypted_content");
+                Kind::Reasoning(Thought { own: own_of(&item), early, ..Thought::default() })
             }
             Some(kind @ ("function_call" | "custom_tool_call")) => {
                 let mut call = Call { custom: kind == "custom_tool_call", ..Call::default() };
@@ -143,12 +167,12 @@ impl Items {
         out: &mut Vec<ChatEvent>,
     ) {
         let Some(text) = text.filter(|it| !it.is_empty()) else { return };
+        let said = Said { text, tokens: event::logprobs(event.logprobs) };
         let index = event.content_index.unwrap_or(0);
         let mut next = self.next;
-        if let Some(Item { kind: Kind::Message(contents), .. }) =
-            self.place(event, || Kind::Message(Vec::new()))
-        {
-            content_at(contents, index, refusal).tell(text, &mut next, out);
+        if let Some(Item { kind: Kind::Message(message), .. }) = self.place(event, said_before) {
+            let (content, own) = message.part(index, refusal);
+            content.tell(said, own, &mut next, out);
             self.reader.held.refusal |= refusal;
         }
         self.next = next;
@@ -163,11 +187,11 @@ impl Items {
         out: &mut Vec<ChatEvent>,
     ) {
         let index = event.content_index.unwrap_or(0);
+        let tokens = event::logprobs(event.logprobs);
         let mut next = self.next;
-        if let Some(Item { kind: Kind::Message(contents), .. }) =
-            self.place(event, || Kind::Message(Vec::new()))
-        {
-            content_at(contents, index, refusal).complete(&text.unwrap_or_default(), &mut next, out);
+        if let Some(Item { kind: Kind::Message(message), .. }) = self.place(event, said_before) {
+            let (content, own) = message.part(index, refusal);
+            content.complete(&text.unwrap_or_default(), tokens, own, &mut next, out);
             self.reader.held.refusal |= refusal;
         }
         self.next = next;
@@ -178,10 +202,10 @@ impl Items {
         let Some(part) = part else { return };
         let index = event.content_index.unwrap_or(0);
         let mut next = self.next;
-        match self.place(event, || Kind::Message(Vec::new())) {
-            Some(Item { kind: Kind::Message(contents), .. }) => {
+        match self.place(event, said_before) {
+            Some(Item { kind: Kind::Message(message), .. }) => {
                 let refusal = is_refusal(&part);
-                fill_content(contents, index, &part, &mut next, out);
+                message.fill(index, &part, &mut next, out);
                 self.reader.held.refusal |= refusal;
             }
             Some(Item { kind: Kind::Reasoning(thought), .. }) => {
@@ -199,12 +223,10 @@ impl Items {
         let Some(annotation) = event::value(event.annotation) else { return };
         let index = event.content_index.unwrap_or(0);
         let mut next = self.next;
-        if let Some(Item { kind: Kind::Message(contents), .. }) =
-            self.place(event, || Kind::Message(Vec::new()))
-        {
-            let content = content_at(contents, index, false);
+        if let Some(Item { kind: Kind::Message(message), .. }) = self.place(event, said_before) {
+            let (content, own) = message.part(index, false);
             if event.annotation_index.is_none_or(|it| it >= content.annotations) {
-                content.cite(annotation, &mut next, out);
+                content.cite(annotation, own, &mut next, out);
             }
         }
         self.next = next;
@@ -222,7 +244,7 @@ impl Items {
         let part = thought_part(event, channel);
         let mut next = self.next;
         if let Some(Item { kind: Kind::Reasoning(thought), .. }) =
-            self.place(event, || Kind::Reasoning(Thought::default()))
+            self.place(event, |own| Kind::Reasoning(Thought { own, ..Thought::default() }))
         {
             thought.tell(channel, part, text, &mut next, out);
         }
@@ -240,7 +262,7 @@ impl Items {
         let part = thought_part(event, channel);
         let mut next = self.next;
         if let Some(Item { kind: Kind::Reasoning(thought), .. }) =
-            self.place(event, || Kind::Reasoning(Thought::default()))
+            self.place(event, |own| Kind::Reasoning(Thought { own, ..Thought::default() }))
         {
             thought.complete(channel, part, &text.unwrap_or_default(), &mut next, out);
         }
@@ -257,7 +279,7 @@ impl Items {
     ) {
         let Some(text) = text.filter(|it| !it.is_empty()) else { return };
         if let Some(Item { kind: Kind::Call(call), .. }) =
-            self.place(event, || Kind::Call(Call { custom, ..Call::default() }))
+            self.place(event, |own| Kind::Call(Call { own, custom, ..Call::default() }))
         {
             call.take(text, out);
         }
@@ -304,13 +326,13 @@ impl Items {
         }
         let next = &mut self.next;
         match &mut item.kind {
-            Kind::Message(contents) => {
+            Kind::Message(message) => {
                 let parts = full.as_ref().and_then(|it| it.get("content")?.as_array());
                 for (index, part) in (0..).zip(parts.map_or(&[][..], Vec::as_slice)) {
                     self.reader.held.refusal |= is_refusal(part);
-                    fill_content(contents, index, part, next, out);
+                    message.fill(index, part, next, out);
                 }
-                for content in contents {
+                for content in &mut message.parts {
                     content.close(out);
                 }
             }
@@ -401,72 +423,127 @@ fn take_key(next: &mut u32) -> u32 {
     key
 }
 
-fn content_at(contents: &mut Vec<Content>, index: u64, refusal: bool) -> &mut Content {
-    let at = contents.iter().position(|it| it.index == index).unwrap_or_else(|| {
-        contents.push(Content { index, refusal, block: None, told: 0, annotations: 0, closed: false });
-        contents.len() - 1
-    });
-    &mut contents[at]
+/// A message that was never announced.
+fn said_before(own: Own) -> Kind {
+    Kind::Message(Message { own, ..Message::default() })
 }
 
-/// Tells what is in a part and was not told, and ends it.
-fn fill_content(
-    contents: &mut Vec<Content>,
-    index: u64,
-    part: &Value,
-    next: &mut u32,
-    out: &mut Vec<ChatEvent>,
-) {
-    let kind = part.get("type").and_then(Value::as_str);
-    let refusal = match kind {
-        Some("output_text" | "text") => false,
-        Some("refusal") => true,
-        _ => return,
-    };
-    let text = word(part, if refusal { "refusal" } else { "text" }).unwrap_or_default();
-    let content = content_at(contents, index, refusal);
-    content.complete(&text, next, out);
-    let told = content.annotations;
-    let annotations = part.get("annotations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    for annotation in annotations.iter().skip(told) {
-        content.cite(annotation.clone(), next, out);
+/// What an item says of its own, before all of it is known.
+fn own_of(item: &Value) -> Own {
+    let told = ["id", "phase"].map(|key| (key.to_owned(), item.get(key).cloned().unwrap_or_default()));
+    told.into_iter().filter(|(_, it)| it.is_string()).collect()
+}
+
+/// Begins a block, with what its item says of its own if it is the first.
+fn begin(kind: BlockKind, own: &mut Own, next: &mut u32, out: &mut Vec<ChatEvent>) -> u32 {
+    let block = take_key(next);
+    let extra = Extra::new(ID, "", std::mem::take(own));
+    out.push(ChatEvent::BlockStart { choice: 0, block, kind, extra });
+    block
+}
+
+impl Message {
+    /// A part of it, and what the message says of its own.
+    fn part(&mut self, index: u64, refusal: bool) -> (&mut Content, &mut Own) {
+        let at = self.parts.iter().position(|it| it.index == index).unwrap_or_else(|| {
+            self.parts.push(Content {
+                index,
+                refusal,
+                block: None,
+                told: 0,
+                annotations: 0,
+                tokens: 0,
+                closed: false,
+            });
+            self.parts.len() - 1
+        });
+        (&mut self.parts[at], &mut self.own)
     }
-    content.close(out);
+
+    /// Tells what is in a part and was not told, and ends it. One of a type we do not know is told as it is.
+    fn fill(&mut self, index: u64, part: &Value, next: &mut u32, out: &mut Vec<ChatEvent>) {
+        let (kind, Value::Object(fields)) = (part.get("type").and_then(Value::as_str), part) else { return };
+        let refusal = match kind {
+            Some("output_text" | "text") => false,
+            Some("refusal") => true,
+            None => return,
+            Some(_) => {
+                let (content, own) = self.part(index, false);
+                if !std::mem::replace(&mut content.closed, true) && content.block.is_none() {
+                    let part = parts::unknown_content(fields.clone(), std::mem::take(own));
+                    collect::unfold_part(part, 0, take_key(next), out);
+                }
+                return;
+            }
+        };
+        let text = word(part, if refusal { "refusal" } else { "text" }).unwrap_or_default();
+        let tokens = part.get("logprobs").and_then(openai_logprobs::read).unwrap_or_default();
+        let (content, own) = self.part(index, refusal);
+        content.complete(&text, tokens, own, next, out);
+        let told = content.annotations;
+        let annotations = part.get("annotations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for annotation in annotations.iter().skip(told) {
+            content.cite(annotation.clone(), own, next, out);
+        }
+        content.close(out);
+    }
 }
 
 impl Content {
-    fn tell(&mut self, text: String, next: &mut u32, out: &mut Vec<ChatEvent>) {
+    fn tell(&mut self, said: Said, own: &mut Own, next: &mut u32, out: &mut Vec<ChatEvent>) {
+        let Said { text, tokens } = said;
         if self.closed || text.is_empty() {
             return;
         }
-        let block = self.open(next, out);
+        let block = self.open(own, next, out);
         self.told += text.len();
+        self.likely(block, tokens, out);
         let delta = if self.refusal { Delta::Refusal(text) } else { Delta::Text(text) };
         out.push(ChatEvent::Delta { block, delta });
     }
 
-    fn open(&mut self, next: &mut u32, out: &mut Vec<ChatEvent>) -> u32 {
+    fn likely(&mut self, block: u32, tokens: Vec<TokenLogprob>, out: &mut Vec<ChatEvent>) {
+        if !tokens.is_empty() {
+            self.tokens += tokens.len();
+            out.push(ChatEvent::Delta { block, delta: Delta::Logprobs(tokens) });
+        }
+    }
+
+    fn open(&mut self, own: &mut Own, next: &mut u32, out: &mut Vec<ChatEvent>) -> u32 {
         *self.block.get_or_insert_with(|| {
-            let block = take_key(next);
             let kind = if self.refusal { BlockKind::Refusal } else { BlockKind::Text };
-            out.push(ChatEvent::BlockStart { choice: 0, block, kind });
-            block
+            begin(kind, own, next, out)
         })
     }
 
-    /// Tells the rest of a text, all of which is known now.
-    fn complete(&mut self, full: &str, next: &mut u32, out: &mut Vec<ChatEvent>) {
-        if let Some(rest) = full.get(self.told..) {
-            self.tell(rest.to_owned(), next, out);
+    /// Tells the rest of a text and of its tokens, all of which are known now.
+    fn complete(
+        &mut self,
+        full: &str,
+        mut tokens: Vec<TokenLogprob>,
+        own: &mut Own,
+        next: &mut u32,
+        out: &mut Vec<ChatEvent>,
+    ) {
+        tokens.drain(..self.tokens.min(tokens.len()));
+        match full.get(self.told..) {
+            Some(rest) if !rest.is_empty() => {
+                self.tell(Said { text: rest.to_owned(), tokens }, own, next, out);
+            }
+            _ => {
+                if let Some(block) = self.block.filter(|_| !self.closed) {
+                    self.likely(block, tokens, out);
+                }
+            }
         }
     }
 
     /// Cites. A citation of no text is none.
-    fn cite(&mut self, annotation: Value, next: &mut u32, out: &mut Vec<ChatEvent>) {
+    fn cite(&mut self, annotation: Value, own: &mut Own, next: &mut u32, out: &mut Vec<ChatEvent>) {
         if self.closed || self.refusal || self.told == 0 {
             return;
         }
-        let block = self.open(next, out);
+        let block = self.open(own, next, out);
         self.annotations += 1;
         out.push(ChatEvent::Delta { block, delta: Delta::Citation(parts::citation(annotation)) });
     }
@@ -505,11 +582,7 @@ impl Thought {
     }
 
     fn open(&mut self, next: &mut u32, out: &mut Vec<ChatEvent>) -> u32 {
-        *self.block.get_or_insert_with(|| {
-            let block = take_key(next);
-            out.push(ChatEvent::BlockStart { choice: 0, block, kind: BlockKind::Reasoning });
-            block
-        })
+        *self.block.get_or_insert_with(|| begin(BlockKind::Reasoning, &mut self.own, next, out))
     }
 
     /// Tells the rest of a part, all of which is known now.
@@ -528,6 +601,9 @@ impl Thought {
     }
 
     fn finish(&mut self, full: Option<&Value>, next: &mut u32, out: &mut Vec<ChatEvent>) {
+        if let Some(full) = full.filter(|_| self.own.is_empty()) {
+            self.own = own_of(full);
+        }
         for (channel, key) in [(Channel::Summary, "summary"), (Channel::Content, "content")] {
             let parts = full.and_then(|it| it.get(key)?.as_array()).map_or(&[][..], Vec::as_slice);
             for (index, part) in (0..).zip(parts) {
@@ -546,6 +622,9 @@ impl Thought {
 impl Call {
     /// Takes what an item says of the call, if it was not known.
     fn learn(&mut self, item: &Value) {
+        if self.own.is_empty() {
+            self.own = own_of(item);
+        }
         for (known, key) in
             [(&mut self.id, "call_id"), (&mut self.name, "name"), (&mut self.namespace, "namespace")]
         {
@@ -577,8 +656,7 @@ impl Call {
             let id = reader.call_id(self.id.clone());
             BlockKind::ToolCall { id, name, custom: form != Form::Function, state: None }
         };
-        let block = take_key(next);
-        out.push(ChatEvent::BlockStart { choice: 0, block, kind });
+        let block = begin(kind, &mut self.own, next, out);
         (self.block, self.form) = (Some(block), Some(form));
         self.flush(out);
     }

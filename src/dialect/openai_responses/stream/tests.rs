@@ -585,7 +585,7 @@ fn ec_115_a_search_of_another_provider_has_its_stages() {
 fn ec_036_an_error_ends_the_stream_with_what_was_said_as_cut() {
     let events = [
         ChatEvent::Start { id: None, model: None, created: None },
-        ChatEvent::BlockStart { choice: 0, block: 0, kind: BlockKind::Text },
+        ChatEvent::block(0, 0, BlockKind::Text),
         ChatEvent::Delta { block: 0, delta: Delta::Text("Par".into()) },
     ];
     let error = GatewayError::new(ErrorKind::Overloaded, "busy");
@@ -650,7 +650,7 @@ fn calls_that_overlap_keep_their_own_deltas() {
     let start = |block: u32| {
         let kind =
             BlockKind::ToolCall { id: format!("c{block}"), name: "f".into(), custom: false, state: None };
-        ChatEvent::BlockStart { choice: 0, block, kind }
+        ChatEvent::block(0, block, kind)
     };
     let delta = |block: u32, text: &str| ChatEvent::Delta { block, delta: Delta::Arguments(text.into()) };
     let events = [

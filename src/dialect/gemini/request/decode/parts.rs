@@ -82,7 +82,7 @@ fn part(value: Value, at: &str) -> Result<Part, DecodeError> {
         more.insert("thought".to_owned(), json!(true));
     }
     let state = if own_state.is_some() { None } else { state };
-    Ok(Part { kind, cache: None, state, extra: extended(&fields.rest(ID), at, more) })
+    Ok(Part { state, extra: extended(&fields.rest(ID), at, more), ..Part::new(kind) })
 }
 
 fn keep(more: &mut More, key: &str, message: Fields) {

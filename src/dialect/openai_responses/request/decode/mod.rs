@@ -29,6 +29,17 @@ use crate::{
 /// The parameter of `include` that asks for the chances of each token.
 const LOGPROBS: &str = "message.output_text.logprobs";
 
+/// The parameters of `include` that every upstream is asked for in its own words, or whose answer clients are always told.
+const UNDERSTOOD: [&str; 4] = [
+    LOGPROBS,
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+    "code_interpreter_call.outputs",
+];
+
+/// The note that stands for an `include` of which all is understood.
+pub(in super::super) const INCLUDED: &str = "@include";
+
 /// What makes a request whole without an `input`.
 const INSTEAD_OF_INPUT: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
@@ -47,6 +58,12 @@ impl Leftovers {
     fn join(self, rest: &Extra) -> Extra {
         let mut fields = rest.get().map(|it| it.fields.clone()).unwrap_or_default();
         fields.extend(self.0);
+        let is_understood = |it: &Value| it.as_str().is_some_and(|it| UNDERSTOOD.contains(&it));
+        if fields.get("include").and_then(Value::as_array).is_some_and(|it| it.iter().all(is_understood))
+            && let Some(include) = fields.shift_remove("include")
+        {
+            fields.insert(INCLUDED.to_owned(), include);
+        }
         Extra::new(ID, "", fields)
     }
 }

@@ -55,7 +55,7 @@ fn part(value: Value, at: String) -> Result<Part, DecodeError> {
     let cache = cache_mark(&fields);
     fields.any("type");
     match read(&mut fields)? {
-        Some(kind) => Ok(Part { kind, cache, state: None, extra: fields.rest(ID) }),
+        Some(kind) => Ok(Part { cache, extra: fields.rest(ID), ..Part::new(kind) }),
         None => Ok(unknown(whole, at)),
     }
 }

@@ -2,12 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{super::super::ID, Writer};
+use super::{
+    super::{super::ID, decode::INCLUDED},
+    Writer,
+};
 use crate::{
     catalog::model::ThinkingControl,
     dialect::{
         DialectId, Severity,
-        canonical::names::{cache_key, clean_user},
+        canonical::{
+            Extra,
+            names::{cache_key, clean_user},
+        },
     },
 };
 
@@ -94,7 +100,9 @@ impl Writer<'_> {
         if let Some(extra) = self.request.extra.get() {
             for (key, value) in &extra.fields {
                 let shared = extra.dialect == DialectId::OpenaiChat && SHARED.contains(&key.as_str());
-                if extra.dialect == ID || shared {
+                if extra.dialect == ID && key == INCLUDED {
+                    merge(body, "include", value);
+                } else if extra.dialect == ID || shared {
                     merge(body, key, value);
                 } else {
                     self.foreign(extra.dialect, key, value);
@@ -113,7 +121,7 @@ impl Writer<'_> {
 
     /// Notes a field of another dialect, unless it asks for what happens anyway.
     fn foreign(&mut self, dialect: DialectId, key: &str, value: &Value) {
-        if key == "modalities" && *value == json!(["text"]) {
+        if key.starts_with(Extra::NOTE) || (key == "modalities" && *value == json!(["text"])) {
             return;
         }
         let severity = if WEIGHTY.contains(&key) { Severity::Semantic } else { Severity::Cosmetic };
