@@ -231,6 +231,7 @@ mod tests {
             schema: Some(json!({ "type": "object", "properties": { "path": { "type": "string" } } })),
             strict: None,
             cache: None,
+            at: "/tools/0".to_owned(),
             extra: Extra::default(),
         };
         let without = estimate(&request(vec![Part::text("hello")], vec![]), Family::Other);

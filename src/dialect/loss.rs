@@ -41,7 +41,8 @@ impl Severity {
 /// One thing of a request that its target was not told as it stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// JSON pointer into the client's request.
+    /// JSON pointer into the client's request. An encoder names a field of the canonical form as Chat does; `Places` makes it
+    /// the client's own.
     pub at: String,
     pub action: LossAction,
     pub severity: Severity,

@@ -20,6 +20,7 @@ mod openai_error;
 mod openai_listing;
 mod openai_logprobs;
 pub mod openai_responses;
+pub mod places;
 pub mod scan;
 pub mod state;
 pub mod tokenizer;
@@ -162,7 +163,7 @@ pub struct Encoded {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EncodeError {
-    /// JSON pointer into the client's request.
+    /// JSON pointer as in a `Loss`.
     pub at: String,
     pub message: String,
 }

@@ -30,7 +30,7 @@ pub(super) fn decode(body: &[u8], recall: &Recall) -> Result<ChatResponse, Decod
     fields.any("type");
     fields.any("role");
     let blocks = fields.array("content")?.ok_or_else(|| fields.missing("content"))?;
-    let parts: Vec<Part> = blocks.into_iter().map(|it| part(it, recall)).collect();
+    let parts: Vec<Part> = blocks.into_iter().filter_map(|it| part(it, recall)).collect();
     let called = parts.iter().any(|it| matches!(it.kind, PartKind::ToolCall(_)));
     let reason = fields.string("stop_reason")?;
     let finish = stop::decode(reason.as_deref(), fields.string("stop_sequence")?, called.into());
@@ -44,13 +44,58 @@ pub(super) fn decode(body: &[u8], recall: &Recall) -> Result<ChatResponse, Decod
     })
 }
 
-/// Reads a block of an answer. One that is not as it should be is kept as it came.
-fn part(value: Value, recall: &Recall) -> Part {
-    let mut part = decode::block(value.clone(), String::new())
-        .unwrap_or_else(|_| Part::new(PartKind::Opaque { dialect: ID, raw: value }));
+/// Reads a block of an answer. Of one that is not as it should be, what clients can read is kept; of one that says nothing,
+/// nothing.
+pub(super) fn read_block(raw: Value) -> Option<Part> {
+    let mut part = decode::block(raw.clone(), String::new()).ok().or_else(|| mended(raw))?;
+    if let PartKind::ToolCall(call) = &mut part.kind {
+        // Nobody could be called: a call without a name is none.
+        if call.name.is_empty() {
+            return None;
+        }
+        if call.id.is_empty() {
+            call.id = minted_id();
+        }
+    }
+    Some(part)
+}
+
+fn mended(raw: Value) -> Option<Part> {
+    let text = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let state =
+        |kind: StateKind, data: String| (!data.is_empty()).then_some(OpaqueState { dialect: ID, kind, data });
+    let kind = match text("type").as_str() {
+        "" => return None,
+        "text" => PartKind::Text { text: text("text"), citations: Vec::new() },
+        "thinking" => {
+            let state = state(StateKind::Signature, text("signature"));
+            PartKind::Reasoning { text: text("thinking"), state }
+        }
+        "redacted_thinking" => {
+            let state = Some(state(StateKind::Redacted, text("data"))?);
+            PartKind::Reasoning { text: String::new(), state }
+        }
+        "tool_use" => {
+            let arguments = raw.get("input").map_or_else(|| Arguments("{}".to_owned()), Arguments::of);
+            PartKind::ToolCall(ToolCall { id: text("id"), name: text("name"), arguments, custom: false })
+        }
+        _ => PartKind::Opaque { dialect: ID, raw },
+    };
+    match &kind {
+        PartKind::Text { text, .. } | PartKind::Reasoning { text, state: None } if text.is_empty() => None,
+        _ => Some(Part::new(kind)),
+    }
+}
+
+fn minted_id() -> String {
+    format!("toolu_{}", uuid::Uuid::new_v4().simple())
+}
+
+fn part(value: Value, recall: &Recall) -> Option<Part> {
+    let mut part = read_block(value)?;
     if let PartKind::ToolCall(call) = &mut part.kind {
         match callee(recall, &call.name) {
-            Callee::Answer => return Part::text(std::mem::take(&mut call.arguments.0)),
+            Callee::Answer => return Some(Part::text(std::mem::take(&mut call.arguments.0))),
             Callee::Function(name) => call.name = name,
             Callee::Custom(name) => {
                 call.name = name;
@@ -59,7 +104,7 @@ fn part(value: Value, recall: &Recall) -> Part {
             }
         }
     }
-    part
+    Some(part)
 }
 
 /// Returns the upstream's id if it is a message's, else one made from the request's.
@@ -129,7 +174,11 @@ pub(super) fn block(part: &Part) -> Option<Value> {
 
 /// Writes a citation of a block whose text is `text`.
 pub(super) fn citation(citation: &Citation, text: &str) -> Option<Value> {
-    if citation.dialect == ID { Some(citation.raw.clone()) } else { hosted::citation(citation, text) }
+    if citation.dialect == ID {
+        citation.raw.is_object().then(|| citation.raw.clone())
+    } else {
+        hosted::citation(citation, text)
+    }
 }
 
 fn reasoning(text: &str, state: Option<&OpaqueState>) -> Option<Value> {
@@ -153,8 +202,7 @@ fn tool_use(call: &ToolCall) -> Option<Value> {
     }
     let input =
         if call.custom { object(json!({"input": call.arguments.0})) } else { call.arguments.to_object().0 };
-    let id =
-        if call.id.is_empty() { format!("toolu_{}", uuid::Uuid::new_v4().simple()) } else { call.id.clone() };
+    let id = if call.id.is_empty() { minted_id() } else { call.id.clone() };
     Some(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}))
 }
 

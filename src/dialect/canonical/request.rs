@@ -37,9 +37,8 @@ pub struct ChatRequest {
 
 impl ChatRequest {
     /// Where the tools stand that are not among `allowed`.
-    pub fn left_out<'a>(&'a self, allowed: &'a [String]) -> impl Iterator<Item = String> + 'a {
-        let tools = self.tools.iter().enumerate().filter(|(_, it)| !allowed.contains(&it.name));
-        tools.map(|(at, _)| format!("/tools/{at}"))
+    pub fn left_out<'a>(&'a self, allowed: &'a [String]) -> impl Iterator<Item = &'a str> + 'a {
+        self.tools.iter().filter(|it| !allowed.contains(&it.name)).map(|it| it.at.as_str())
     }
 }
 

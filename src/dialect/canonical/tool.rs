@@ -17,6 +17,8 @@ pub struct Tool {
     pub schema: Option<Value>,
     pub strict: Option<bool>,
     pub cache: Option<CacheMark>,
+    /// JSON pointer of the tool in the client's request, for losses.
+    pub at: String,
     pub extra: Extra,
 }
 

@@ -7,7 +7,7 @@ use dragoman::{
         Abilities, UpstreamModel,
         model::{BudgetRange, Effort, MaxTokensField, ThinkingControl},
     },
-    dialect::{DialectId, EncodeError, Encoded},
+    dialect::{DialectId, EncodeError, Encoded, Loss, LossAction, Severity, places::Places},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -168,6 +168,49 @@ fn a_request_loses_nothing_in_silence() {
     }
 }
 
+/// What is noted of a request and points to nothing in it, but for what is made: a limit that the client did not say.
+fn misplaced(source: DialectId, target: DialectId, asked: &Value) -> Vec<Loss> {
+    let places = Places::of(source, asked.to_string().as_bytes());
+    match encode(source, target, asked) {
+        Ok(Encoded { losses: noted, .. }) => {
+            let mut losses = noted.clone();
+            places.put(&mut losses);
+            let is_there = |it: &Loss| asked.pointer(&it.at).is_some();
+            let is_default = |it: &Loss| it.action == LossAction::Synthesized && is_limit(source, &it.at);
+            let is_somewhere = |(before, after): (&Loss, &Loss)| before.at.is_empty() || !after.at.is_empty();
+            let lost = noted.iter().zip(&losses).filter(|it| !is_somewhere(*it)).map(|it| it.0.clone());
+            let lost: Vec<Loss> = lost.collect();
+            losses.into_iter().filter(|it| !is_there(it) && !is_default(it)).chain(lost).collect()
+        }
+        Err(refused) => {
+            let at = places.put_error(refused.clone()).at;
+            let noted = Loss::dropped(at, Severity::Semantic, refused.message);
+            Some(noted).filter(|it| asked.pointer(&it.at).is_none()).into_iter().collect()
+        }
+    }
+}
+
+/// The name of the limit in each dialect: Anthropic needs one, and is told ours.
+fn is_limit(dialect: DialectId, at: &str) -> bool {
+    let name = match dialect {
+        DialectId::OpenaiChat => "/max_completion_tokens",
+        DialectId::OpenaiResponses => "/max_output_tokens",
+        DialectId::AnthropicMessages => "/max_tokens",
+        DialectId::Gemini => "/generationConfig/maxOutputTokens",
+    };
+    at == name
+}
+
+#[test]
+fn every_loss_points_into_the_clients_own_request() {
+    for fixture in fixtures::all("requests") {
+        for target in fixtures::DIALECTS {
+            let misplaced = misplaced(fixture.dialect, target, &fixture.json());
+            assert!(misplaced.is_empty(), "{} to {}: {misplaced:#?}", fixture.title(), target.name());
+        }
+    }
+}
+
 #[test]
 fn ec_193_several_choices_are_refused_where_there_is_one() {
     let asked = json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }], "n": 3 });
@@ -252,6 +295,10 @@ fn what_gemini_is_told_it_is_told_the_same_way_again() {
     }
 }
 
+fn any_dialect() -> impl Strategy<Value = DialectId> {
+    prop::sample::select(fixtures::DIALECTS.to_vec())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
 
@@ -299,5 +346,14 @@ proptest! {
         prop_assert_eq!(vanished(DialectId::AnthropicMessages, DialectId::Gemini, &asked), Vec::new());
         prop_assert_eq!(vanished(DialectId::AnthropicMessages, DialectId::OpenaiChat, &asked), Vec::new());
         prop_assert_eq!(vanished(DialectId::AnthropicMessages, DialectId::OpenaiResponses, &asked), Vec::new());
+    }
+
+    #[test]
+    fn every_loss_of_a_made_up_request_points_into_it(
+        (source, asked) in any_dialect().prop_flat_map(|it| generate::request(it).prop_map(move |asked| (it, asked))),
+    ) {
+        for target in fixtures::DIALECTS {
+            prop_assert_eq!(misplaced(source, target, &asked), Vec::new(), "to {}", target.name());
+        }
     }
 }

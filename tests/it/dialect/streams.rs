@@ -98,6 +98,33 @@ fn a_stream_says_the_same_after_it_was_sent_on() {
 }
 
 #[test]
+fn items_keep_their_ids_when_they_are_sent_on() {
+    let responses = DialectId::OpenaiResponses;
+    let ids = |stream: &[u8]| {
+        let text = String::from_utf8_lossy(stream).into_owned();
+        let events = text.lines().filter_map(|it| it.strip_prefix("data: {")).map(|it| format!("{{{it}"));
+        let events = events.map(|it| serde_json::from_str::<serde_json::Value>(&it).unwrap());
+        let done = events.filter(|it| it["type"] == "response.output_item.done");
+        done.map(|it| it["item"]["id"].clone()).collect::<Vec<_>>()
+    };
+    for name in ["text", "reasoning", "parallel-tools", "custom-tool", "web-search", "code", "logprobs"] {
+        let fixtures = fixtures::of(responses, "streams");
+        let stream = fixtures.iter().find(|it| it.name == name).unwrap();
+        let told = ids(&trip::relay(responses, responses, &[&stream.bytes]));
+        assert!(!told.is_empty(), "{name}");
+        assert_eq!(told, ids(&stream.bytes), "{name}");
+    }
+    // A whole answer that is given as a stream has the same ids, for the same reasons.
+    for answer in fixtures::of(responses, "answers") {
+        let body = responses.server().encode_response(&answer_of(&answer), &trip::context());
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let whole: Vec<_> = body["output"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+        let streamed = ids(&trip::write(responses, unfold(answer_of(&answer))));
+        assert_eq!(streamed, whole, "{}", answer.title());
+    }
+}
+
+#[test]
 fn a_whole_answer_can_be_given_as_a_stream() {
     for answer in fixtures::all("answers") {
         for to in fixtures::DIALECTS {

@@ -29,8 +29,8 @@ pub(crate) fn of(request: &ChatRequest, names: &HashMap<String, String>) -> Vec<
     for turn in &request.conversation.turns {
         facts.turn(turn);
     }
-    for (index, tool) in request.tools.iter().enumerate() {
-        facts.tool(tool, index);
+    for tool in &request.tools {
+        facts.tool(tool);
     }
     facts.settings(request);
     facts.list
@@ -184,8 +184,8 @@ impl Facts<'_> {
         }
     }
 
-    fn tool(&mut self, tool: &Tool, index: usize) {
-        let at = [format!("/tools/{index}"), format!("/functions/{index}")];
+    fn tool(&mut self, tool: &Tool) {
+        let at = [tool.at.clone()];
         let name = self.name(&tool.name);
         let value = match &tool.kind {
             // The settings of a search are its tool's: those that are not told are noted.

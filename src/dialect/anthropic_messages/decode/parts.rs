@@ -1,5 +1,7 @@
 //! Content: a string, or blocks.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::super::ID;
@@ -7,7 +9,7 @@ use crate::dialect::{
     DecodeError,
     canonical::{
         Arguments, CacheMark, Citation, Extra, Media, MediaKind, MediaSource, OpaqueState, Part, PartKind,
-        ServerStep, StateKind, ToolCall, ToolResult, WebResult,
+        ServerStep, StateKind, ToolCall, ToolResult, WebResult, media,
     },
     fields::{Fields, wrong},
 };
@@ -33,8 +35,8 @@ pub(in super::super) fn block(value: Value, at: String) -> Result<Part, DecodeEr
         "redacted_thinking" => known(value, at, redacted),
         "tool_use" => known(value, at, tool_use),
         "tool_result" => known(value, at, tool_result),
-        "image" => media(value, at, MediaKind::Image),
-        "document" => media(value, at, MediaKind::Document),
+        "image" => pictured(value, at, MediaKind::Image),
+        "document" => pictured(value, at, MediaKind::Document),
         "" => Err(DecodeError::new(format!("{at}/type"), "a block needs a `type`, such as `text`")),
         kind if is_server_tool(kind) => Ok(Part::new(server_tool(value))),
         _ => Ok(Part::new(PartKind::Opaque { dialect: ID, raw: value })),
@@ -164,7 +166,7 @@ fn tool_result(fields: &mut Fields) -> Result<PartKind, DecodeError> {
 }
 
 /// Reads an image or a document; one whose source is of no kind we know is kept as it is.
-fn media(value: Value, at: String, kind: MediaKind) -> Result<Part, DecodeError> {
+fn pictured(value: Value, at: String, kind: MediaKind) -> Result<Part, DecodeError> {
     let whole = value.clone();
     let mut fields = Fields::of(value, at)?;
     fields.any("type");
@@ -186,7 +188,16 @@ fn source_of(
     let read = match (source.required_string("type")?.as_str(), kind) {
         ("base64", _) => {
             let media_type = source.required_string("media_type")?;
-            (MediaSource::Inline(source.required_string("data")?), Some(media_type))
+            let data = source.required_string("data")?;
+            let data = match media::normalize_base64(&data) {
+                Some(Cow::Borrowed(_)) => data,
+                Some(Cow::Owned(repaired)) => repaired,
+                None => {
+                    let message = "`data` is not valid base64: send it in the standard alphabet";
+                    return Err(DecodeError::new(source.at("data"), message));
+                }
+            };
+            (MediaSource::Inline(data), Some(media_type))
         }
         ("url", _) => (MediaSource::Url(source.required_string("url")?), None),
         ("file", _) => (MediaSource::FileId(source.required_string("file_id")?), None),

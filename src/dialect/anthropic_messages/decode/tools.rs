@@ -23,10 +23,11 @@ pub(super) fn tools(fields: &mut Fields) -> Result<Vec<Tool>, DecodeError> {
 fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {
     let Value::Object(map) = &value else { return Err(wrong(at, "an object", &value)) };
     if map.get("type").and_then(Value::as_str).is_some_and(|it| it != "custom") {
-        return Ok(builtin(value));
+        return Ok(Tool { at, ..builtin(value) });
     }
     let mut fields = Fields::of(value, at)?;
     let (cache, odd) = cache_mark(&mut fields)?;
+    let at = fields.here().to_owned();
     Ok(Tool {
         kind: ToolKind::Function,
         namespaced: None,
@@ -35,6 +36,7 @@ fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {
         schema: schema(&mut fields)?,
         strict: fields.bool("strict")?,
         cache,
+        at,
         extra: with_odd_mark(fields, odd),
     })
 }
@@ -64,6 +66,7 @@ fn builtin(raw: Value) -> Tool {
         schema: None,
         strict: None,
         cache: None,
+        at: String::new(),
         extra: crate::dialect::canonical::Extra::default(),
     }
 }

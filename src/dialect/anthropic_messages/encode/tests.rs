@@ -117,6 +117,7 @@ fn function(name: &str) -> Tool {
         schema: None,
         strict: None,
         cache: None,
+        at: "/tools/0".to_owned(),
         extra: Extra::default(),
     }
 }

@@ -15,8 +15,7 @@ use crate::{
 impl Writer<'_> {
     pub(super) fn tools(&mut self, talk: &Talk, output: &Output) -> Vec<Value> {
         let request = self.request;
-        let mut tools: Vec<Value> =
-            request.tools.iter().enumerate().filter_map(|(at, it)| self.tool(at, it)).collect();
+        let mut tools: Vec<Value> = request.tools.iter().filter_map(|it| self.tool(it)).collect();
         tools.extend(output.tool.clone());
         if tools.is_empty() {
             tools = self.stubs(talk);
@@ -24,8 +23,8 @@ impl Writer<'_> {
         tools
     }
 
-    fn tool(&mut self, index: usize, tool: &Tool) -> Option<Value> {
-        let at = format!("/tools/{index}");
+    fn tool(&mut self, tool: &Tool) -> Option<Value> {
+        let at = tool.at.clone();
         match &tool.kind {
             ToolKind::Function => {
                 Some(self.function(tool, tool.description.clone(), tool.schema.as_ref(), &at))

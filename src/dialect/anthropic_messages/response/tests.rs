@@ -85,3 +85,31 @@ fn an_error_with_status_200_is_no_answer() {
     let body = br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
     assert_eq!(decode(body, &Recall::default()).unwrap_err().message, "busy");
 }
+
+#[test]
+fn of_a_block_that_is_not_as_it_should_be_what_can_be_read_is_told() {
+    let body = json!({"content": [
+        {"type": "text"},
+        {"type": "text", "text": "a", "citations": {"odd": 1}},
+        {"type": "text", "text": "b", "citations": [1]},
+        {"type": "thinking", "signature": "s"},
+        {"type": "redacted_thinking"},
+        {"type": "tool_use", "name": "f", "input": {"x": 1}},
+        {"type": "tool_use", "id": "1", "name": "", "input": {}},
+        {"a": 1},
+        7,
+        {"type": "later"}], "stop_reason": "end_turn"});
+    let mut said = say(&read(&body))["content"].clone();
+    let id = said[3]["id"].take();
+    assert!(id.as_str().unwrap().starts_with("toolu_"));
+    assert_eq!(
+        said,
+        json!([
+            {"type": "text", "text": "a"},
+            {"type": "text", "text": "b"},
+            {"type": "thinking", "thinking": "", "signature": "s"},
+            {"type": "tool_use", "id": null, "name": "f", "input": {"x": 1}},
+            {"type": "later"},
+        ])
+    );
+}

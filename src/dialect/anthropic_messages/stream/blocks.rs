@@ -3,13 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::super::{
-    ID,
-    decode::{self, block},
-    response::{Callee, callee, custom_input},
+    decode,
+    response::{Callee, callee, custom_input, read_block},
 };
 use crate::dialect::{
     ChatEvent, Recall,
-    canonical::{Arguments, BlockKind, Delta, Part, PartKind, StateKind},
+    canonical::{Arguments, BlockKind, Delta, Part, StateKind},
 };
 
 /// The blocks of one stream.
@@ -304,8 +303,9 @@ impl Blocks {
             Kind::Answer { whole } => whole.map(Delta::Text),
             Kind::Custom { arguments } => Some(Delta::Arguments(custom_input(arguments))),
             Kind::Whole { raw, input } => {
+                let Some(part) = whole(raw, &input) else { return };
                 let block = self.key();
-                let kind = BlockKind::Whole(Box::new(whole(raw, &input)));
+                let kind = BlockKind::Whole(Box::new(part));
                 events.push(ChatEvent::block(0, block, kind));
                 events.push(ChatEvent::BlockEnd { block });
                 return;
@@ -338,11 +338,10 @@ enum Wanted {
 }
 
 /// A block that came in pieces, put together.
-fn whole(mut raw: Map<String, Value>, input: &str) -> Part {
+fn whole(mut raw: Map<String, Value>, input: &str) -> Option<Part> {
     if !input.is_empty() {
         let (input, _) = Arguments(input.to_owned()).to_object();
         raw.insert("input".to_owned(), Value::Object(input));
     }
-    let raw = Value::Object(raw);
-    block(raw.clone(), String::new()).unwrap_or_else(|_| Part::new(PartKind::Opaque { dialect: ID, raw }))
+    read_block(Value::Object(raw))
 }

@@ -67,23 +67,27 @@ impl Reader {
             fields.retain(|_, it| !it.is_null());
             return Some(Piece::Text { text, thought, signature, extra: Extra::new(ID, at, fields) });
         }
-        let kind = self.whole(fields, thought);
+        let kind = self.whole(fields, thought)?;
         Some(Piece::Whole(Part { state: signature.map(state), ..Part::new(kind) }))
     }
 
-    fn whole(&mut self, fields: Map<String, Value>, thought: bool) -> PartKind {
+    /// Reads a part that is no text. One that says nothing a client could read is none.
+    fn whole(&mut self, mut fields: Map<String, Value>, thought: bool) -> Option<PartKind> {
         // A picture that was drawn while thinking is none of the answer.
         if let Some(media) = media(&fields).filter(|_| !thought) {
-            return PartKind::Media(media);
+            return Some(PartKind::Media(media));
+        }
+        if !mend(&mut fields) {
+            return None;
         }
         let step = self.step(&fields);
         let raw = Value::Object(fields);
         let known = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse"];
-        if known.iter().any(|it| raw.get(it).is_some_and(Value::is_object)) {
+        Some(if known.iter().any(|it| raw.get(it).is_some()) {
             PartKind::ServerTool { dialect: ID, raw, step }
         } else {
             PartKind::Opaque { dialect: ID, raw }
-        }
+        })
     }
 
     fn step(&mut self, fields: &Map<String, Value>) -> Option<ServerStep> {
@@ -122,6 +126,39 @@ impl Reader {
             ServerStep::WebSearchResults { call_id: id, results: results(call.get("response")) }
         })
     }
+}
+
+/// The kinds of data of which a part has one.
+const DATA: [&str; 7] = [
+    "inlineData",
+    "fileData",
+    "executableCode",
+    "codeExecutionResult",
+    "toolCall",
+    "toolResponse",
+    "functionCall",
+];
+
+/// Leaves of a part that is passed on as it came what clients can read: one kind of data that they know, as an object, and
+/// what they do not know. Whether anything is left.
+fn mend(fields: &mut Map<String, Value>) -> bool {
+    let mut data = false;
+    fields.retain(|key, it| match key.as_str() {
+        "text" => false,
+        "thought" => *it == Value::Bool(true),
+        key if DATA.contains(&key) => {
+            let texts = |wanted: &[&str]| wanted.iter().all(|key| it.get(key).is_some_and(Value::is_string));
+            let reads = match key {
+                "inlineData" => texts(&["mimeType", "data"]),
+                "fileData" => texts(&["fileUri"]),
+                "functionCall" => false,
+                _ => it.is_object(),
+            };
+            reads && !std::mem::replace(&mut data, true)
+        }
+        _ => !it.is_null(),
+    });
+    fields.keys().any(|it| it != "thought")
 }
 
 /// A signature as the state of what it stands on.

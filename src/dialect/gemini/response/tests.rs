@@ -199,3 +199,26 @@ fn ec_115_another_dialects_search_and_code_are_told_in_geminis_words() {
         .collect();
     assert_eq!(kinds, ["executableCode", "codeExecutionResult", "text"]);
 }
+
+#[test]
+fn of_a_part_that_is_not_as_it_should_be_what_can_be_read_is_told() {
+    let parts = json!([
+        {"inlineData": {"mimeType": "image/png"}, "later": 1},
+        {"executableCode": {"language": "PYTHON", "code": "1"}, "text": 5, "inlineData": {}},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK"}, "toolCall": {"toolType": "X"}},
+        {"functionCall": "f"},
+        {"thought": true, "inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+        {"thought": "yes", "later": {"a": 1}},
+        {"toolCall": null},
+    ]);
+    assert_eq!(
+        written(&read(&answer(parts, "STOP")))["candidates"][0]["content"]["parts"],
+        json!([
+            {"later": 1},
+            {"executableCode": {"language": "PYTHON", "code": "1"}},
+            {"codeExecutionResult": {"outcome": "OUTCOME_OK"}},
+            {"thought": true, "inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            {"later": {"a": 1}},
+        ])
+    );
+}

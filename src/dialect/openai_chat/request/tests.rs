@@ -512,6 +512,7 @@ fn builtin(kind: &str, name: &str) -> Tool {
         schema: None,
         strict: None,
         cache: None,
+        at: "/tools/0".to_owned(),
         extra: Extra::default(),
     }
 }

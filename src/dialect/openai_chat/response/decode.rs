@@ -96,7 +96,8 @@ fn likely(fields: &mut Map<String, Value>, parts: &mut [Part]) {
     let refused = parts.iter().position(|it| matches!(it.kind, PartKind::Refusal { .. }));
     if (content.is_empty() && refusal.is_empty())
         || (text.is_none() && !content.is_empty())
-        || (refused.is_none() && !refusal.is_empty()) {
+        || (refused.is_none() && !refusal.is_empty())
+    {
         return;
     }
     fields.shift_remove("logprobs");

@@ -469,6 +469,40 @@ fn what_the_request_disguised_is_undone() {
 }
 
 #[test]
+fn log_probabilities_go_with_the_text_they_are_of() {
+    let token = |it: &str| json!({"token": it, "logprob": -0.5, "bytes": null, "top_logprobs": []});
+    let likely = |mut frame: Value, token: Value| {
+        frame["choices"][0]["logprobs"] = json!({"content": [token], "refusal": null});
+        frame
+    };
+    let call = calls(json!([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}]));
+    let rest = calls(json!([{"index": 0, "function": {"arguments": "}"}}]));
+    let events = read(&[
+        likely(delta(json!({"content": "a"})), token("a")),
+        // Said after its text.
+        delta(json!({"content": "b"})),
+        likely(delta(json!({})), token("b")),
+        likely(call, token("call")),
+        // Text within a call waits for the call's end, and so does what is said of it.
+        likely(delta(json!({"content": "c"})), token("c")),
+        rest,
+        finish("stop"),
+    ]);
+    let context = context();
+    let told: Vec<(Value, Value)> = data(&write(&events, &context))
+        .iter()
+        .filter(|it| it["choices"][0]["logprobs"].is_object())
+        .map(|it| (it["choices"][0]["delta"].clone(), it["choices"][0]["logprobs"]["content"].clone()))
+        .collect();
+    let expected = [
+        (json!({"content": "a"}), json!([token("a")])),
+        (json!({}), json!([token("b")])),
+        (json!({"content": "c"}), json!([token("c")])),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn ec_201_choices_are_kept_apart() {
     let of = |index: u32, delta: Value| json!({"choices": [{"index": index, "delta": delta, "finish_reason": null}]});
     let end = |index: u32| json!({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]});

@@ -22,14 +22,14 @@ pub(in crate::dialect::openai_chat) fn functions(
     let read = |(index, value)| {
         let mut fields = Fields::of(value, format!("{at}/{index}"))?;
         let tool = function(&mut fields)?;
-        Ok(Tool { extra: fields.rest(CHAT), ..tool })
+        Ok(Tool { at: fields.here().to_owned(), extra: fields.rest(CHAT), ..tool })
     };
     values.into_iter().enumerate().map(read).collect()
 }
 
 fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {
     let raw = value.clone();
-    let mut fields = Fields::of(value, at)?;
+    let mut fields = Fields::of(value, at.clone())?;
     let kind = fields.string("type")?;
     let flat = fields.has("name");
     let cache = cache_mark(&fields);
@@ -48,10 +48,11 @@ fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {
             schema: None,
             strict: None,
             cache: None,
+            at: String::new(),
             extra: Extra::default(),
         },
     };
-    Ok(Tool { cache: cache.or(tool.cache), ..tool })
+    Ok(Tool { cache: cache.or(tool.cache), at, ..tool })
 }
 
 fn nested(
@@ -85,6 +86,7 @@ fn function(fields: &mut Fields) -> Result<Tool, DecodeError> {
         schema,
         strict: fields.bool("strict")?,
         cache: None,
+        at: String::new(),
         extra: Extra::default(),
     })
 }
@@ -98,6 +100,7 @@ fn custom(fields: &mut Fields) -> Result<Tool, DecodeError> {
         schema: None,
         strict: None,
         cache: None,
+        at: String::new(),
         extra: Extra::default(),
     })
 }

@@ -24,8 +24,8 @@ pub(in crate::dialect::openai_chat) fn write(
     let mut writer = Writer { abilities, names, recall, losses };
     let mut kept: Vec<&Tool> = Vec::new();
     let mut tools = Vec::new();
-    for (index, tool) in request.tools.iter().enumerate() {
-        if let Some(value) = writer.tool(tool, &format!("/tools/{index}")) {
+    for tool in &request.tools {
+        if let Some(value) = writer.tool(tool, &tool.at) {
             kept.push(tool);
             tools.push(value);
         }

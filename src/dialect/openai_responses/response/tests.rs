@@ -235,7 +235,8 @@ fn ec_064_what_clients_cannot_read_takes_no_place() {
 
 #[test]
 fn ec_171_items_of_unknown_types_are_kept_and_cost_nothing() {
-    let output = json!([{"type": "acme_call", "id": "acme_1", "what": [1, null]}, {"type": "mcp_call", "id": "mcp_1"}]);
+    let output = json!([{"type": "acme_call", "id": "acme_1", "what": [1, null]}, {"type": "mcp_call", "id": "mcp_1",
+        "server_label": "s", "name": "n", "arguments": "{}"}]);
     let read = decode(&completed(&output));
     assert!(matches!(&read.choices[0].parts[0].kind, PartKind::Opaque { .. }));
     assert_eq!(read.choices[0].finish.reason, FinishReason::Stop);
@@ -327,7 +328,8 @@ fn an_answer_of_the_same_dialect_keeps_its_ids_and_phases() {
         {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "phase": "commentary",
             "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": "a"}]},
         {"type": "message", "id": "msg_2", "status": "completed", "role": "assistant", "phase": "final_answer",
-            "content": [{"type": "output_text", "annotations": [], "logprobs": [{"token": "b"}], "text": "b"}]},
+            "content": [{"type": "output_text", "annotations": [], "logprobs": [
+                {"token": "b", "logprob": -0.5, "bytes": [98], "top_logprobs": []}], "text": "b"}]},
         {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{\"n\":10.0}",
             "status": "completed"},
     ]);

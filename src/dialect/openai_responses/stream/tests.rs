@@ -55,6 +55,13 @@ fn parts(events: &[Value]) -> Vec<Part> {
     collected(read(events)).unwrap().choices.remove(0).parts
 }
 
+/// The parts without what only this dialect says of them.
+fn bare_parts(events: &[Value]) -> Vec<Part> {
+    let mut parts = parts(events);
+    parts.iter_mut().for_each(|it| it.extra = Extra::default());
+    parts
+}
+
 fn reason(events: &[Value]) -> FinishReason {
     collected(read(events)).unwrap().choices[0].finish.reason
 }
@@ -215,7 +222,7 @@ fn ec_125_calls_that_only_the_end_tells_are_told() {
 #[test]
 fn ec_126_a_text_that_only_its_item_tells_is_told() {
     let events = [created(), done(0, &message("hi")), completed(&json!([]))];
-    assert_eq!(parts(&events), [Part::text("hi")]);
+    assert_eq!(bare_parts(&events), [Part::text("hi")]);
 }
 
 #[test]
@@ -254,7 +261,7 @@ fn ids_that_change_from_event_to_event_are_borne() {
         done(0, &item("x2", "hi")),
         completed(&json!([item("x3", "hi")])),
     ];
-    assert_eq!(parts(&events), [Part::text("hi")]);
+    assert_eq!(bare_parts(&events), [Part::text("hi")]);
 }
 
 #[test]
@@ -645,6 +652,90 @@ fn ec_201_other_choices_are_not_told() {
     assert_eq!(events.last().unwrap()["response"]["output"].as_array().unwrap().len(), 1);
 }
 
+fn sent_on(events: &[Value]) -> Vec<Value> {
+    written_with(&read(events), None)
+}
+
+#[test]
+fn what_items_say_of_their_own_is_sent_on() {
+    let comment =
+        json!({"type": "message", "id": "msg_a", "role": "assistant", "phase": "commentary", "content": []});
+    let thought = json!({"type": "reasoning", "id": "rs_a", "summary": [], "encrypted_content": "x"});
+    let answer = json!({"type": "message", "id": "Zm9vYmFy", "role": "assistant", "content": []});
+    let text = |place: u32, text: &str| json!({"type": "response.output_text.delta", "output_index": place, "content_index": 0, "delta": text});
+    let again = json!({"type": "message", "id": "msg_a", "role": "assistant", "content": [{"type": "output_text", "text": "c"}]});
+    let events = sent_on(&[
+        created(),
+        done(0, &thought),
+        added(1, &comment),
+        text(1, "a"),
+        done(1, &comment),
+        added(2, &function("f", "")),
+        done(2, &function("f", "{}")),
+        added(3, &answer),
+        text(3, "b"),
+        done(3, &answer),
+        done(4, &again),
+        completed(&json!([])),
+    ]);
+    let output = events.last().unwrap()["response"]["output"].as_array().unwrap().clone();
+    let ids: Vec<&str> = output.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids[..3], ["rs_a", "msg_a", "fc_1"]);
+    assert_eq!((&output[1]["phase"], output[3].get("phase")), (&json!("commentary"), None));
+    // An id that is none of its kind, and one that was used, are told as ours.
+    assert!(
+        ids[3].starts_with("msg_") && ids[4].starts_with("msg_") && ids[4] != "msg_a" && ids[3] != ids[4]
+    );
+    for event in events.iter().filter(|it| it["type"] == "response.output_text.delta") {
+        let place = usize::try_from(event["output_index"].as_u64().unwrap()).unwrap();
+        assert_eq!(event["item_id"], output[place]["id"]);
+    }
+}
+
+#[test]
+fn log_probabilities_are_sent_on_once() {
+    let token = |it: &str| json!({"token": it, "logprob": -0.5, "bytes": it.as_bytes(), "top_logprobs": []});
+    let mut first = said("Pa");
+    first["logprobs"] = json!([token("Pa")]);
+    let part = json!({"type": "output_text", "text": "Paris", "logprobs": [token("Pa"), token("ris")], "annotations": []});
+    let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [part]});
+    let events = sent_on(&[created(), first, done(0, &item), completed(&json!([item]))]);
+    let deltas: Vec<&Value> = events.iter().filter(|it| it["type"] == "response.output_text.delta").collect();
+    assert_eq!(deltas.len(), 2);
+    assert_eq!(
+        (&deltas[0]["logprobs"], &deltas[1]["logprobs"]),
+        (&json!([token("Pa")]), &json!([token("ris")]))
+    );
+    let told = &events.last().unwrap()["response"]["output"][0]["content"][0];
+    assert_eq!(told["logprobs"], json!([token("Pa"), token("ris")]));
+    let odd = json!([{"token": 1}]);
+    let mut first = said("Pa");
+    first["logprobs"] = odd;
+    let events = sent_on(&[created(), first, completed(&json!([]))]);
+    assert_eq!(events.last().unwrap()["response"]["output"][0]["content"][0]["logprobs"], json!([]));
+}
+
+#[test]
+fn ec_171_items_and_parts_of_unknown_types_are_told_whole_and_as_done() {
+    let item = json!({"type": "acme_call", "id": "acme_1", "status": "in_progress", "x": 1});
+    let part = json!({"type": "acme_text", "y": 2});
+    let message = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": [
+        {"type": "output_text", "text": "a", "annotations": []}, part]});
+    let events =
+        sent_on(&[created(), added(0, &item), done(0, &item), done(1, &message), completed(&json!([]))]);
+    let output = &events.last().unwrap()["response"]["output"];
+    assert_eq!(output[0], json!({"type": "acme_call", "status": "completed", "x": 1, "id": "acme_1"}));
+    assert_eq!((&output[1]["id"], &output[1]["content"][1]), (&json!("msg_1"), &part));
+    assert_eq!(output.as_array().unwrap().len(), 2);
+    // In a whole answer it is the same.
+    let answer = json!({"id": "resp_1", "status": "completed", "output": [item, message]});
+    let decoded =
+        OPENAI_RESPONSES.decode_response(answer.to_string().as_bytes(), &Recall::default()).unwrap();
+    let whole = OPENAI_RESPONSES.encode_response(&decoded, &context());
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    assert_eq!(whole["output"], *output);
+}
+
 #[test]
 fn calls_that_overlap_keep_their_own_deltas() {
     let start = |block: u32| {
@@ -721,7 +812,9 @@ proptest! {
 
         let streamed = written(whole.clone());
         let mut back = collected(read(&streamed)).unwrap();
-        prop_assert_eq!(&back.choices[0].parts, &whole.choices[0].parts);
+        let mut bare = back.choices[0].parts.clone();
+        bare.iter_mut().for_each(|it| it.extra = Extra::default());
+        prop_assert_eq!(&bare, &whole.choices[0].parts);
         prop_assert_eq!(back.choices[0].finish.reason, reason);
         prop_assert_eq!(back.usage, whole.usage);
 
@@ -729,7 +822,6 @@ proptest! {
         let mut decoded = OPENAI_RESPONSES.decode_response(&body, &Recall::default()).unwrap();
         for it in [&mut back, &mut decoded] {
             it.extra = Extra::default();
-            it.choices[0].parts.iter_mut().for_each(|it| it.extra = Extra::default());
         }
         prop_assert_eq!(back, decoded, "a stream, collected, is the whole answer");
 

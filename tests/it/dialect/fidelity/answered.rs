@@ -8,7 +8,7 @@ use std::{
 use dragoman::{
     dialect::{
         ChatResponse, DialectId, Recall,
-        canonical::{MediaSource, PartKind, ServerStep},
+        canonical::{Likelihood, MediaSource, PartKind, ServerStep, TokenLogprob},
         collect::unfold,
     },
     kernel::error::{ErrorKind, GatewayError},
@@ -147,6 +147,9 @@ fn said(answer: &ChatResponse, kinds: &[String]) -> Vec<String> {
                 part_facts(&part.kind).into_iter().map(|(kind, it)| (kind, format!("{} {it}", choice.index))),
             );
         }
+        let tokens: Vec<String> =
+            choice.parts.iter().flat_map(|it| &it.logprobs).map(|it| token(it)).collect();
+        all.extend((!tokens.is_empty()).then(|| ("logprobs", format!("{} {tokens:?}", choice.index))));
         if !text.is_empty() {
             all.push(("text", format!("{} {text}", choice.index)));
         }
@@ -161,6 +164,11 @@ fn said(answer: &ChatResponse, kinds: &[String]) -> Vec<String> {
     }
     all.retain(|(kind, _)| kinds.iter().any(|it| it == kind));
     all.into_iter().map(|(kind, it)| format!("{kind}: {it}")).collect()
+}
+
+fn token(told: &TokenLogprob) -> String {
+    let one = |it: &Likelihood| format!("{} {}", it.token, it.logprob);
+    format!("{} of {:?}", one(&told.chosen), told.top.iter().map(one).collect::<Vec<_>>())
 }
 
 fn part_facts(kind: &PartKind) -> Vec<(&'static str, String)> {

@@ -129,7 +129,9 @@ fn check_part(part: &Value, siblings: usize, arguments: Arguments) -> Result<(),
         let signs = fields.contains_key("thoughtSignature") && siblings == 1;
         return ensure(!text.is_empty() || signs, "an empty text beside others, or without a signature");
     }
-    ensure(!fields.contains_key("thought"), "a thought that is no text")?;
+    // A model may draw or run code while it thinks.
+    let is_call = fields.contains_key("functionCall");
+    ensure(!(fields.contains_key("thought") && is_call), "a thought that is a call")?;
     let its: Vec<&&String> = kinds.iter().filter(|it| known.contains(&it.as_str())).collect();
     ensure(its.len() <= 1, "a part with two kinds of data")?;
     if let Some(call) = fields.get("functionCall") {

@@ -30,7 +30,8 @@ pub(super) fn tools(fields: &mut Fields) -> Result<Vec<Tool>, DecodeError> {
         for (index, it) in fields.array("functionDeclarations")?.unwrap_or_default().into_iter().enumerate() {
             tools.push(function(it, &format!("{at}/{index}"))?);
         }
-        tools.extend(proto::rest(fields).into_iter().map(|(key, value)| builtin(&key, value)));
+        let place = fields.here().to_owned();
+        tools.extend(proto::rest(fields).into_iter().map(|(key, value)| builtin(&key, value, &place)));
     }
     Ok(tools)
 }
@@ -61,12 +62,13 @@ fn function(value: Value, at: &str) -> Result<Tool, DecodeError> {
         schema,
         strict: None,
         cache: None,
+        at: at.to_owned(),
         extra: extended(&fields.rest(ID), at, form),
     })
 }
 
 /// A tool that Google runs, by the one field it has.
-fn builtin(key: &str, value: Value) -> Tool {
+fn builtin(key: &str, value: Value, at: &str) -> Tool {
     let family = match key {
         "googleSearch" | "googleSearchRetrieval" | "enterpriseWebSearch" => {
             Some(Builtin::WebSearch(web_search(&value)))
@@ -84,6 +86,7 @@ fn builtin(key: &str, value: Value) -> Tool {
         schema: None,
         strict: None,
         cache: None,
+        at: format!("{at}/{key}"),
         extra: Extra::default(),
     }
 }

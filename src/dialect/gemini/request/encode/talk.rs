@@ -44,7 +44,7 @@ pub(super) enum Written {
 
 impl Content {
     fn user(parts: Vec<Value>) -> Self {
-        Self { is_model: false, results: Vec::new(), parts, at: "/contents".to_owned(), extra: Map::new() }
+        Self { is_model: false, results: Vec::new(), parts, at: "/messages".to_owned(), extra: Map::new() }
     }
 
     fn write(mut self) -> Value {
@@ -188,11 +188,11 @@ impl Writer<'_> {
             self.drop(last.at, Severity::Semantic, reason);
         }
         if talk.contents.is_empty() && !talk.system.is_empty() {
-            self.losses.push(Loss::moved("/systemInstruction", "a conversation needs a user's turn"));
+            self.losses.push(Loss::moved("/system", "a conversation needs a user's turn"));
             talk.contents.push(Content::user(std::mem::take(&mut talk.system)));
         } else if talk.contents.first().is_none_or(|it| it.is_model) {
             let reason = "a conversation begins with a user's turn";
-            self.losses.push(Loss::synthesized("/contents", Severity::Cosmetic, reason));
+            self.losses.push(Loss::synthesized("/messages", Severity::Cosmetic, reason));
             talk.contents.insert(0, Content::user(vec![json!({"text": NOTHING})]));
         }
     }

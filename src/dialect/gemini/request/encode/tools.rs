@@ -75,9 +75,9 @@ impl Writer<'_> {
     pub(super) fn tools(&mut self) -> Tools {
         let mut tools = Tools::default();
         let mut builtins = Vec::new();
-        for (index, tool) in self.request.tools.iter().enumerate() {
-            let at = format!("/tools/{index}");
-            match self.tool(tool, &at) {
+        for tool in &self.request.tools {
+            let at = tool.at.as_str();
+            match self.tool(tool, at) {
                 Some((true, function)) => tools.functions.push(function),
                 Some((false, builtin)) => {
                     if tools.functions.is_empty() {

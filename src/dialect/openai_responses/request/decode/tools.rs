@@ -73,7 +73,7 @@ impl Toolbox {
         match kind.as_str() {
             "function" | "custom" => Ok(vec![plain(value, at, &kind)?]),
             "namespace" => self.namespace(value, at),
-            _ => Ok(vec![builtin(value, &kind)]),
+            _ => Ok(vec![builtin(value, &kind, &at)]),
         }
     }
 
@@ -85,7 +85,7 @@ impl Toolbox {
         let at = fields.at("tools");
         let values = fields.array("tools")?.unwrap_or_default();
         if values.is_empty() {
-            return Ok(vec![builtin(whole, "namespace")]);
+            return Ok(vec![builtin(whole, "namespace", fields.here())]);
         }
         let mut tools = Vec::new();
         for (index, value) in values.into_iter().enumerate() {
@@ -94,7 +94,7 @@ impl Toolbox {
             let mut tool = match kind.as_str() {
                 "function" | "custom" => plain(value, at, &kind)?,
                 _ if !value.is_object() => return Err(wrong(at, "a tool (an object)", &value)),
-                _ => builtin(value, &kind),
+                _ => builtin(value, &kind, &at),
             };
             let name = std::mem::take(&mut tool.name);
             tool.name = self.name_flat(&namespace, &name);
@@ -236,7 +236,7 @@ pub(in super::super) fn is_revealed(tool: &Tool) -> bool {
 
 /// Reads a function or a tool of free text, flat or as Chat nests it.
 fn plain(value: Value, at: String, kind: &str) -> Result<Tool, DecodeError> {
-    let mut fields = Fields::of(value, at)?;
+    let mut fields = Fields::of(value, at.clone())?;
     fields.any("type");
     let nested = fields.has(kind) && !fields.has("name");
     let mut inner = if nested { fields.object(kind)? } else { None };
@@ -255,10 +255,10 @@ fn plain(value: Value, at: String, kind: &str) -> Result<Tool, DecodeError> {
         (ToolKind::Function, schema, source.bool("strict")?)
     };
     let extra = inner.unwrap_or(fields).rest(ID);
-    Ok(Tool { kind, name, namespaced: None, description, schema, strict, cache: None, extra })
+    Ok(Tool { kind, name, namespaced: None, description, schema, strict, cache: None, at, extra })
 }
 
-fn builtin(raw: Value, kind: &str) -> Tool {
+fn builtin(raw: Value, kind: &str, at: &str) -> Tool {
     let family = match kind {
         it if it.starts_with("web_search") => Some(Builtin::WebSearch(web_search(&raw))),
         "code_interpreter" => Some(Builtin::CodeExecution),
@@ -272,6 +272,7 @@ fn builtin(raw: Value, kind: &str) -> Tool {
         schema: None,
         strict: None,
         cache: None,
+        at: at.to_owned(),
         extra: Extra::default(),
     }
 }

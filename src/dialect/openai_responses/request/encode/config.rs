@@ -56,13 +56,13 @@ impl Writer<'_> {
     }
 
     fn lowered(&mut self, reason: &str) {
-        let at = if self.ours { "/text/format" } else { "/response_format" };
+        let at = "/response_format";
         self.approximate(at, Severity::Semantic, reason);
     }
 
     pub(super) fn limit(&mut self, body: &mut Map<String, Value>) {
         let Some(asked) = self.request.max_tokens else { return };
-        let at = if self.ours { "/max_output_tokens" } else { "/max_tokens" };
+        let at = "/max_tokens";
         let mut told = asked.min(self.abilities.max_output_tokens.unwrap_or(asked));
         if told < asked {
             self.approximate(at, Severity::Cosmetic, format!("the model answers with {told} tokens at most"));

@@ -88,7 +88,7 @@ impl Writer<'_> {
             });
         }
         if self.request.max_tokens == Some(0) {
-            let at = if self.ours { "/max_output_tokens" } else { "/max_tokens" };
+            let at = "/max_tokens";
             return Err(EncodeError {
                 at: at.to_owned(),
                 message: format!("`{}` must be 1 or more for this model", &at[1..]),

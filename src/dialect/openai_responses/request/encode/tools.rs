@@ -18,7 +18,7 @@ impl Writer<'_> {
         let request = self.request;
         let mut kept: Vec<&Tool> = Vec::new();
         let mut written: Vec<Value> = Vec::new();
-        for (index, tool) in request.tools.iter().enumerate() {
+        for tool in &request.tools {
             if is_revealed(tool) {
                 if let Some(it) = &tool.namespaced {
                     self.recall.names.insert(Namespaced::key(&it.namespace, &it.name), tool.name.clone());
@@ -26,7 +26,7 @@ impl Writer<'_> {
                 kept.push(tool);
                 continue;
             }
-            let Some(value) = self.tool(tool, &format!("/tools/{index}")) else { continue };
+            let Some(value) = self.tool(tool, &tool.at) else { continue };
             kept.push(tool);
             match &tool.namespaced {
                 Some(place) => into_namespace(&mut written, place, value),
@@ -57,7 +57,7 @@ impl Writer<'_> {
             self.drop("/tool_choice", severity, "there are no tools to choose from");
         }
         if self.request.parallel_tool_calls.is_some() {
-            let at = if self.ours { "/parallel_tool_calls" } else { "/tool_choice" };
+            let at = "/parallel_tool_calls";
             self.drop(at, Severity::Cosmetic, "there are no tools to call at once");
         }
     }
