@@ -44,7 +44,9 @@ impl Lightened {
             let index = format!("{:0INDEX$}", beside.len());
             let length = format!("{:0LENGTH$}", end - start);
             writer.copy(&body[from..start + HEAD]);
-            [MARK, index.as_bytes(), length.as_bytes()].iter().for_each(|it| writer.copy(it));
+            for it in [MARK, index.as_bytes(), length.as_bytes()] {
+                writer.copy(it);
+            }
             beside.push(body.slice(start..end));
             from = end;
         }
@@ -100,10 +102,8 @@ fn read(tail: &[u8]) -> Option<(usize, usize)> {
 
 /// Where the base64 of a string begins, if it is an image or a PDF.
 fn payload(string: &[u8]) -> Option<usize> {
-    let start = match string.get(..5)?.eq_ignore_ascii_case(b"data:") {
-        true => memchr::memchr(b',', &string[..HEAD])? + 1,
-        false => 0,
-    };
+    let is_url = string.get(..5)?.eq_ignore_ascii_case(b"data:");
+    let start = if is_url { memchr::memchr(b',', &string[..HEAD])? + 1 } else { 0 };
     let data = std::str::from_utf8(&string[start..]).ok()?;
     let is_media =
         data.len() >= SHARED && media::is_standard(data.as_bytes()) && media::sniff(data).is_some();
@@ -218,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_of_any_body_is_lost(
-            around in prop::collection::vec(r#"[ -~]{0,40}"#, 1..4), lengths in prop::collection::vec(1..40_usize, 0..3),
+            around in prop::collection::vec("[ -~]{0,40}", 1..4), lengths in prop::collection::vec(1..40_usize, 0..3),
         ) {
             let mut list: Vec<String> = around;
             list.extend(lengths.iter().map(|it| picture(it * 1024, 'Z')));
