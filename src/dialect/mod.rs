@@ -4,6 +4,7 @@
 //! A *client codec* faces upstreams: it encodes requests and decodes answers. Between them stands one canonical form.
 
 pub mod anthropic_messages;
+pub mod beside;
 mod callee;
 pub mod canonical;
 pub mod collect;
@@ -20,6 +21,7 @@ mod openai_error;
 mod openai_listing;
 mod openai_logprobs;
 pub mod openai_responses;
+pub mod pieces;
 pub mod places;
 pub mod scan;
 pub mod state;
@@ -47,6 +49,7 @@ use canonical::{FinishReason, tool::Namespaced};
 pub use fields::DecodeError;
 pub use framing::sse::SseFrame;
 pub use loss::{Loss, LossAction, Severity};
+pub use pieces::Pieces;
 
 /// A wire language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

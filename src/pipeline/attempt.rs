@@ -20,7 +20,6 @@ use crate::{
         DialectId, Loss, Severity,
         canonical::FinishReason,
         count,
-        places::Places,
         verbatim::{self, IncludeUsage},
     },
     kernel::{
@@ -235,14 +234,13 @@ impl Pipeline {
                 request = Cow::Owned(brought);
             }
         }
-        let places = || Places::of(question.written(), &question.body);
         let mut encoded = dialect
             .client()
             .encode_request(&request, &target.model, &abilities)
-            .map_err(|it| Failed::here(error::encode(places().put_error(it)), Next::NextTarget))?;
+            .map_err(|it| Failed::here(error::encode(question.places().put_error(it)), Next::NextTarget))?;
         encoded.losses.extend(losses);
         if !encoded.losses.is_empty() {
-            places().put(&mut encoded.losses);
+            question.places().put(&mut encoded.losses);
         }
         let sealing = self.sealing(inbound, dialect, origin);
         Ok(Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame))

@@ -189,3 +189,16 @@ fn ec_038_a_count_needs_no_limit() {
 fn ec_202_a_limit_of_zero_is_a_limit() {
     assert_eq!(read(&with(json!({"max_tokens": 0}))).unwrap().max_tokens, Some(0));
 }
+
+#[test]
+fn ec_151_media_that_is_no_base64_is_refused_and_the_rest_repaired() {
+    for kind in ["image", "document"] {
+        let source = |data: &str| json!({"type": "base64", "media_type": "application/pdf", "data": data});
+        let asked = |data: &str| with_blocks("user", json!([{"type": kind, "source": source(data)}]));
+        let refused = read(&asked("not base64!")).unwrap_err();
+        assert_eq!(refused.at, "/messages/0/content/0/source/data");
+        let repaired = read(&asked("_-8\n")).unwrap();
+        let PartKind::Media(media) = &repaired.conversation.turns[0].parts[0].kind else { panic!() };
+        assert_eq!(media.source, MediaSource::Inline("/+8=".into()));
+    }
+}

@@ -527,6 +527,7 @@ fn ec_113_client_tools_become_functions_and_server_tools_are_lost() {
         builtin("memory_20250818", "memory"),
         builtin("computer_20251124", "computer"),
     ];
+    request.tools[1].at = "/tools/1".to_owned();
     request.tool_choice = Some(ToolChoice::Named("web_search".to_owned()));
     let (body, encoded) = encoded(&request, &Abilities::default());
     let tools = body["tools"].as_array().unwrap();

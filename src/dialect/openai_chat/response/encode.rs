@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     dialect::{
         ChatResponse, ReplyContext,
-        canonical::{Choice, Media, MediaSource, Part, PartKind, TokenLogprob, ToolCall},
+        canonical::{Choice, Media, MediaSource, Part, PartKind, TokenLogprob, ToolCall, media::data_url},
         openai_chat::{annotations, extra, finish, logprobs, usage},
     },
     kernel::id::RequestId,
@@ -85,7 +85,7 @@ impl Message {
             }
             PartKind::ToolCall(call) => self.calls.push(tool_call(call)),
             PartKind::Media(Media { source: MediaSource::Inline(data), media_type, .. }) => {
-                let url = format!("data:{};base64,{data}", media_type.as_deref().unwrap_or("image/png"));
+                let url = data_url(media_type.as_deref().unwrap_or("image/png"), data);
                 self.images.push(json!({ "type": "image_url", "image_url": { "url": url } }));
             }
             // What only another dialect's clients can read.

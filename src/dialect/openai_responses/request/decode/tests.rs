@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    catalog::model::Effort,
+    catalog::{Abilities, UpstreamModel, model::Effort},
     dialect::{
         ChatRequest, DecodeError, DialectId,
         canonical::{
@@ -352,4 +352,18 @@ fn what_is_wrong_is_told_by_its_place() {
 fn a_request_that_goes_on_needs_no_input() {
     let request = decode(&json!({"model": "m", "previous_response_id": "resp_1"}));
     assert!(request.conversation.turns.is_empty());
+}
+
+#[test]
+fn an_include_that_is_understood_is_no_field_of_this_dialect_alone() {
+    let mut body = asked(json!("x"));
+    body["include"] = json!(["reasoning.encrypted_content", "message.output_text.logprobs"]);
+    let (request, model) = (decode(&body), UpstreamModel::parse("m").unwrap());
+    let tell = |to: DialectId| to.client().encode_request(&request, &model, &Abilities::default()).unwrap();
+    assert!(!tell(DialectId::OpenaiChat).losses.iter().any(|it| it.at == "/include"));
+    let own: Value = serde_json::from_slice(&tell(DialectId::OpenaiResponses).body).unwrap();
+    assert_eq!(own["include"], body["include"]);
+    body["include"] = json!(["reasoning.encrypted_content", "file_search_call.results"]);
+    let told = DialectId::OpenaiChat.client().encode_request(&decode(&body), &model, &Abilities::default());
+    assert!(told.unwrap().losses.iter().any(|it| it.at == "/include"));
 }
