@@ -85,9 +85,12 @@ const THINKING: &[&str] = &[
     "/generationConfig/thinkingConfig",
 ];
 
-/// What stands elsewhere in a tool than the encoders say, by the end of its pointer.
-const IN_TOOLS: &[(&str, &str)] =
-    &[("/strict", "/function/strict"), ("/blocked_domains", "/filters/blocked_domains")];
+/// What may stand elsewhere in a tool or a part than the encoders say, by the end of its pointer.
+const ENDS: &[(&str, &str)] = &[
+    ("/strict", "/function/strict"),
+    ("/blocked_domains", "/filters/blocked_domains"),
+    ("/image_url/detail", "/detail"),
+];
 
 /// The places of one request.
 #[derive(Debug)]
@@ -153,10 +156,8 @@ impl Places {
         for (_, rest, places) in known {
             meant.extend(places.iter().map(|it| format!("{it}{rest}")));
         }
-        if at.starts_with("/tools/") {
-            let moved = |(end, to): &(&str, &str)| Some(format!("{}{to}", at.strip_suffix(end)?));
-            meant.extend(IN_TOOLS.iter().filter_map(moved));
-        }
+        let moved = |(end, to): &(&str, &str)| Some(format!("{}{to}", at.strip_suffix(end)?));
+        meant.extend(ENDS.iter().filter_map(moved));
         meant.push(at.to_owned());
         meant
     }

@@ -58,12 +58,13 @@ fn ec_103_a_field_is_spelled_as_the_client_spells_it() {
 
 #[test]
 fn what_is_not_there_is_its_field_or_the_default_of_its_dialect() {
-    let asked = json!({"input": [{"content": [{"image_url": "u"}]}]});
+    let asked = json!({"input": [{"content": [{"image_url": "u"}, {"image_url": "u", "detail": "low"}]}]});
     let responses = DialectId::OpenaiResponses;
     assert_eq!(
         find(responses, &asked, "/input/0/content/0/image_url/detail"),
         "/input/0/content/0/image_url"
     );
+    assert_eq!(find(responses, &asked, "/input/0/content/1/image_url/detail"), "/input/0/content/1/detail");
     assert_eq!(find(responses, &asked, "/max_tokens"), "/max_output_tokens");
     assert_eq!(find(DialectId::Gemini, &json!({}), "/max_tokens"), "/generationConfig/maxOutputTokens");
     assert_eq!(find(responses, &asked, ""), "");
