@@ -6,6 +6,7 @@ mod fidelity;
 mod golden;
 mod grammar;
 mod media;
+mod nonsense;
 mod requests;
 mod streams;
 mod truncation;

@@ -175,7 +175,6 @@ fn misplaced(source: DialectId, target: DialectId, asked: &Value) -> Vec<Loss> {
         Ok(Encoded { losses: noted, .. }) => {
             let mut losses = noted.clone();
             places.put(&mut losses);
-            for (a, b) in noted.iter().zip(&losses).filter(|(a, b)| a.at != b.at) {}
             let is_there = |it: &Loss| asked.pointer(&it.at).is_some();
             let is_default = |it: &Loss| it.action == LossAction::Synthesized && is_limit(source, &it.at);
             let is_somewhere = |(before, after): (&Loss, &Loss)| before.at.is_empty() || !after.at.is_empty();
