@@ -81,11 +81,12 @@ impl Reader {
                         text => PartKind::Refusal { text },
                     }
                 }
+                // What is of thoughts cannot be said in a message.
+                None | Some("" | "summary_text" | "reasoning_text") => continue,
                 Some(_) => {
                     parts.push(unknown_content(part, std::mem::take(&mut rest)));
                     continue;
                 }
-                None => continue,
             };
             // What is of the whole message rides on its first part.
             let mut extra = std::mem::take(&mut rest);

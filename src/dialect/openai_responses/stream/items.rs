@@ -466,7 +466,7 @@ impl Message {
         let refusal = match kind {
             Some("output_text" | "text") => false,
             Some("refusal") => true,
-            None => return,
+            None | Some("" | "summary_text" | "reasoning_text") => return,
             Some(_) => {
                 let (content, own) = self.part(index, false);
                 if !std::mem::replace(&mut content.closed, true) && content.block.is_none() {
