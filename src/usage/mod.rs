@@ -8,6 +8,7 @@
 mod fixture;
 pub mod hold;
 pub mod ledger;
+pub mod losses;
 pub mod meter;
 mod recovery;
 pub mod report;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use hold::Hold;
 pub use ledger::{AttemptQuery, Ledger, LedgerError, Settled, SinkError, UsageSink};
+pub use losses::{KeptLoss, Losses};
 pub use meter::{Accounts, Meter};
 pub use report::{Cell, Dimension, Format, GroupValue, ReportQuery, ReportRow, Totals};
 pub use spool::{Durability, Limits, Spool, SpoolError, SpoolStats};
@@ -56,6 +58,10 @@ pub struct Intent {
     /// Our own estimate of the prompt, for when the upstream never says.
     pub estimated_input: u64,
     pub started_at: DateTime<Utc>,
+    /// What the upstream is not told as the client said it, whatever the client is told of that. Of the request alone: no
+    /// codec notes what an answer loses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<Box<Losses>>,
 }
 
 /// How an attempt ended.
