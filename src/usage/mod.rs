@@ -4,6 +4,7 @@
 //! [`Meter`] counts, and settles when it ends or is dropped; the [`writer`] ships what is settled into the [`Ledger`], and
 //! settles for processes that died. Why nothing is lost and nothing counts twice is argued in [`spool`].
 
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod hold;
@@ -28,6 +29,7 @@ use crate::{
     },
 };
 
+pub use explain::Explanation;
 pub use hold::Hold;
 pub use ledger::{AttemptQuery, Ledger, LedgerError, Settled, SinkError, UsageSink};
 pub use losses::{KeptLoss, Losses};
