@@ -4,6 +4,7 @@
 //! compact a little early. So every number here errs upwards.
 
 use super::{
+    beside::true_length,
     canonical::{ChatRequest, Media, MediaKind, MediaSource, OutputFormat, Part, PartKind, Tool, ToolKind},
     tokenizer::Family,
 };
@@ -104,6 +105,9 @@ struct Counter {
 
 impl Counter {
     fn text(&mut self, text: &str) -> u64 {
+        if true_length(text) > text.len() {
+            return estimate_text(true_length(text));
+        }
         match self.exact.checked_sub(text.len()) {
             Some(left) => {
                 self.exact = left;
@@ -140,10 +144,10 @@ impl Counter {
             (MediaSource::Parts(parts), _) => parts.iter().map(|it| self.part(it)).sum(),
             (_, MediaKind::Image) => IMAGE,
             (MediaSource::Inline(base64), MediaKind::Document) => {
-                document_tokens(base64.len() as u64 / 4 * 3)
+                document_tokens(true_length(base64) as u64 / 4 * 3)
             }
             (MediaSource::Inline(base64), MediaKind::Audio) => {
-                (base64.len() as u64 / 4 * 3).div_ceil(AUDIO_BYTES)
+                (true_length(base64) as u64 / 4 * 3).div_ceil(AUDIO_BYTES)
             }
             _ => UNSEEN,
         }

@@ -4,6 +4,7 @@
 //! A *client codec* faces upstreams: it encodes requests and decodes answers. Between them stands one canonical form.
 
 pub mod anthropic_messages;
+pub mod beside;
 mod callee;
 pub mod canonical;
 pub mod collect;
@@ -19,6 +20,7 @@ pub mod openai_chat;
 mod openai_error;
 mod openai_listing;
 pub mod openai_responses;
+pub mod pieces;
 pub mod scan;
 pub mod state;
 pub mod tokenizer;
@@ -45,6 +47,7 @@ use canonical::{FinishReason, tool::Namespaced};
 pub use fields::DecodeError;
 pub use framing::sse::SseFrame;
 pub use loss::{Loss, LossAction, Severity};
+pub use pieces::Pieces;
 
 /// A wire language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

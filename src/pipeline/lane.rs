@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     dialect::{
-        ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Loss, Recall, ReplyContext,
-        SseFrame, TokenUsage, WireError,
+        ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Loss, Pieces, Recall,
+        ReplyContext, SseFrame, TokenUsage, WireError,
+        beside::Lightened,
         canonical::{BlockKind, Delta, FinishReason, Namespaced, PartKind},
         collect::{self, Serializer},
         framing::sse::SseDecoder,
@@ -31,7 +32,7 @@ use crate::{
 
 /// A question in an upstream's words, and the way back.
 pub(super) struct Spoken {
-    pub body: Bytes,
+    pub body: Pieces,
     pub betas: Vec<String>,
     pub losses: Vec<Loss>,
     pub lane: Lane,
@@ -62,7 +63,7 @@ enum Way {
 }
 
 impl Spoken {
-    pub(super) fn verbatim(dialect: DialectId, body: Bytes, question: &Question, max_frame: usize) -> Self {
+    pub(super) fn verbatim(dialect: DialectId, body: Pieces, question: &Question, max_frame: usize) -> Self {
         let lane = Lane {
             client: dialect,
             upstream: dialect,
@@ -97,7 +98,7 @@ impl Spoken {
             sealing,
             max_frame,
         };
-        Self { body: encoded.body, betas: encoded.betas, losses: encoded.losses, lane }
+        Self { body: question.restored(encoded.body), betas: encoded.betas, losses: encoded.losses, lane }
     }
 }
 
@@ -144,12 +145,14 @@ impl Lane {
             Way::Verbatim => &Recall::default(),
             Way::Translated(recall) => recall,
         };
+        let light = Lightened::of(body);
         let response = self
             .upstream
             .client()
-            .decode_response(body, recall)
+            .decode_response(light.body(), recall)
             .map_err(|it| unreadable(&error::answer(&it)))?;
-        Ok(self.encode_whole(response, context, stream))
+        let answer = self.encode_whole(response, context, stream);
+        Ok(WholeAnswer { body: light.restore(answer.body).whole(), ..answer })
     }
 
     /// Opens the way for a stream that is waited for to its end.

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::{
     dialect::{
-        ChatRequest,
+        ChatRequest, Pieces,
         canonical::{
             Media, MediaKind, MediaSource, Part, PartKind,
             media::{Inline, inline},
@@ -187,7 +187,7 @@ async fn get(
         .method(Method::GET)
         .uri(url.as_str())
         .header(ACCEPT, "*/*")
-        .body(Bytes::new())
+        .body(Pieces::default())
         .map_err(|_| cannot("it is no URL"))?;
     let options = SendOptions {
         timeouts: Timeouts { total: Some(bounds.timeout), ..Timeouts::default() },

@@ -12,7 +12,8 @@ use super::{ReplyForm, Told, error};
 use crate::{
     catalog::ModelName,
     dialect::{
-        ChatRequest, DecodeError, DialectId,
+        ChatRequest, DecodeError, DialectId, Pieces,
+        beside::Lightened,
         canonical::Namespaced,
         scan::{self, Scan, ValueKind},
         state, verbatim,
@@ -43,6 +44,8 @@ pub struct Question {
     told_back: Map<String, Value>,
     /// Whether state that was sealed for this client may be in its history. Chat's clients carry none.
     may_hold_carriers: bool,
+    /// The body without its long media, for translators.
+    light: OnceLock<Lightened>,
     decoded: OnceLock<ChatRequest>,
 }
 
@@ -96,6 +99,7 @@ impl Question {
             openai_only: None,
             told_back: Map::new(),
             may_hold_carriers: dialect != DialectId::OpenaiChat && state::may_hold_carriers(body),
+            light: OnceLock::new(),
             decoded: OnceLock::new(),
         })
     }
@@ -130,15 +134,25 @@ impl Question {
             && !verbatim::needs_canonical(&self.scan)
     }
 
-    /// The whole request, decoded once.
+    /// The whole request, decoded once. Its long media lie beside: what is made of it goes through [`Self::restored`].
     pub fn decoded(&self) -> Result<&ChatRequest, GatewayError> {
         if let Some(it) = self.decoded.get() {
             return Ok(it);
         }
-        let mut request = self.written.server().decode_request(&self.body).map_err(error::decode)?;
+        let light = self.light();
+        let mut request = self.written.server().decode_request(light.body()).map_err(error::decode)?;
         request.model = self.model.clone();
         request.stream.enabled = self.stream;
         Ok(self.decoded.get_or_init(|| request))
+    }
+
+    /// A body made of the decoded request, its long media put back.
+    pub fn restored(&self, written: Bytes) -> Pieces {
+        self.light().restore(written)
+    }
+
+    fn light(&self) -> &Lightened {
+        self.light.get_or_init(|| Lightened::of(&self.body))
     }
 
     /// The fields that the answer repeats.

@@ -3,14 +3,13 @@
 //! Pure; whoever has a transport makes the calls:
 //! `while let Some(request) = discovery.request(&upstream, &credential)? { discovery.read(&send(request))?; }`
 
-use bytes::Bytes;
 use http::Request;
 
 use super::{
     Operation, PrepareError, Upstream,
     models::{self, MOST_MODELS, NextPage, NotAList},
 };
-use crate::{catalog::UpstreamModel, credential::Credential};
+use crate::{catalog::UpstreamModel, credential::Credential, dialect::Pieces};
 
 /// The most pages that are asked for.
 const MOST_PAGES: u32 = 50;
@@ -37,7 +36,7 @@ impl Discovery {
         &self,
         upstream: &Upstream,
         credential: &Credential,
-    ) -> Result<Option<Request<Bytes>>, PrepareError> {
+    ) -> Result<Option<Request<Pieces>>, PrepareError> {
         let after = match &self.page {
             Page::First => None,
             Page::After(next) => Some((next.field, next.value.as_str())),

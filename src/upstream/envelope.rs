@@ -4,23 +4,25 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::kind::Envelope;
+use crate::dialect::Pieces;
 
 /// Makes of a dialect's body what the provider takes. A body it need not change is not copied.
-pub(super) fn wrap(envelope: Envelope, body: Bytes) -> Bytes {
+pub(super) fn wrap(envelope: Envelope, body: Pieces) -> Pieces {
     match envelope {
         Envelope::Plain => body,
-        Envelope::WithoutCallIds => without_call_ids(&body).unwrap_or(body),
+        Envelope::WithoutCallIds => without_call_ids(&body).map_or(body, Into::into),
     }
 }
 
 /// Takes the ids out of Gemini's calls and results; `None`: there is none. Both spellings, since protobuf's JSON has both.
-fn without_call_ids(body: &[u8]) -> Option<Bytes> {
+fn without_call_ids(body: &Pieces) -> Option<Bytes> {
     const HOLDERS: [&str; 4] = ["functionCall", "function_call", "functionResponse", "function_response"];
     // Most bodies have none, and are long: they are not parsed.
-    if !HOLDERS.iter().any(|it| memchr::memmem::find(body, it.as_bytes()).is_some()) {
+    let has = |piece: &Bytes, it: &str| memchr::memmem::find(piece, it.as_bytes()).is_some();
+    if !HOLDERS.iter().any(|holder| body.iter().any(|it| has(it, holder))) {
         return None;
     }
-    let mut value: Value = serde_json::from_slice(body).ok()?;
+    let mut value: Value = serde_json::from_slice(&body.whole()).ok()?;
     let contents = match value.get_mut("contents")? {
         Value::Array(list) => list.as_mut_slice(),
         one => std::slice::from_mut(one),
@@ -44,8 +46,8 @@ mod tests {
     use super::*;
 
     fn sent(body: &str) -> String {
-        let body = wrap(Envelope::WithoutCallIds, Bytes::copy_from_slice(body.as_bytes()));
-        String::from_utf8(body.to_vec()).unwrap()
+        let body = wrap(Envelope::WithoutCallIds, Bytes::copy_from_slice(body.as_bytes()).into());
+        String::from_utf8(body.whole().to_vec()).unwrap()
     }
 
     #[test]
@@ -70,6 +72,6 @@ mod tests {
             r#"{"contents":{"parts":{"functionCall":{"name":"f"}}}}"#
         );
         let body = Bytes::from_static(br#"{"contents":[{"parts":[{"functionCall":{"id":"1"}}]}]}"#);
-        assert_eq!(wrap(Envelope::Plain, body.clone()), body);
+        assert_eq!(wrap(Envelope::Plain, body.clone().into()).whole(), body);
     }
 }

@@ -25,7 +25,6 @@ mod tests;
 
 use std::sync::atomic::AtomicBool;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,7 +33,7 @@ use url::Url;
 use crate::{
     catalog::{UpstreamModel, UpstreamName},
     credential::Credential,
-    dialect::DialectId,
+    dialect::{DialectId, Pieces},
     kernel::id::AttemptId,
 };
 
@@ -136,7 +135,7 @@ pub struct Call<'a> {
     /// Whether the answer is to come as a stream.
     pub streaming: bool,
     /// In the upstream's dialect; empty for the list of models.
-    pub body: Bytes,
+    pub body: Pieces,
     pub credential: &'a Credential,
     pub client_headers: &'a HeaderMap,
     /// Values of `anthropic-beta` that the body needs.
@@ -227,7 +226,7 @@ impl Upstream {
     }
 
     /// Makes the request. Pure: the same call always gives the same request.
-    pub fn prepare(&self, call: Call<'_>) -> Result<Request<Bytes>, PrepareError> {
+    pub fn prepare(&self, call: Call<'_>) -> Result<Request<Pieces>, PrepareError> {
         let uri = self
             .endpoint
             .uri(self.kind, call.operation, call.model)
@@ -242,10 +241,10 @@ impl Upstream {
     }
 
     /// Makes the request for a list of models.
-    fn listing(&self, uri: Uri, credential: &Credential) -> Result<Request<Bytes>, PrepareError> {
+    fn listing(&self, uri: Uri, credential: &Credential) -> Result<Request<Pieces>, PrepareError> {
         let mut headers = self.headers_of(None);
         headers::authenticate(self.auth, credential.secret.expose_secret(), &mut headers)?;
-        Ok(request(Method::GET, uri, headers, Bytes::new()))
+        Ok(request(Method::GET, uri, headers, Pieces::default()))
     }
 
     /// The headers but for the secret; `call` is what a client asked for.
@@ -284,7 +283,7 @@ impl Upstream {
     }
 }
 
-fn request(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Request<Bytes> {
+fn request(method: Method, uri: Uri, headers: HeaderMap, body: Pieces) -> Request<Pieces> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;

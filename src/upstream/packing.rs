@@ -1,11 +1,10 @@
 //! Request bodies, compressed where the operator says so; and sent again as they are where the upstream does not take it.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Write},
     sync::atomic::Ordering,
 };
 
-use bytes::Bytes;
 use flate2::write::GzEncoder;
 use futures::{StreamExt as _, stream};
 use http::{
@@ -17,6 +16,7 @@ use super::{
     Upstream,
     transport::{ByteStream, SendOptions, Transport, TransportError, read_whole},
 };
+use crate::dialect::Pieces;
 
 /// What is smaller than this is sent as it is, in bytes: it would not become much smaller.
 const WORTH_IT: usize = 1024;
@@ -45,24 +45,32 @@ impl Packing {
         }
     }
 
-    fn pack(self, body: &[u8]) -> io::Result<Vec<u8>> {
+    fn pack(self, body: &Pieces) -> io::Result<Vec<u8>> {
         match self {
-            Self::Zstd => zstd::encode_all(body, ZSTD_LEVEL),
+            Self::Zstd => {
+                let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+                write_all(body, &mut encoder)?;
+                encoder.finish()
+            }
             Self::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-                encoder.write_all(body)?;
+                write_all(body, &mut encoder)?;
                 encoder.finish()
             }
             Self::Brotli => {
                 let mut out = Vec::new();
                 // 22: a window of 4 MiB, the usual one.
                 let mut encoder = brotli::CompressorWriter::new(&mut out, 64 << 10, BROTLI_LEVEL, 22);
-                encoder.write_all(body)?;
+                write_all(body, &mut encoder)?;
                 drop(encoder);
                 Ok(out)
             }
         }
     }
+}
+
+fn write_all(body: &Pieces, to: &mut impl Write) -> io::Result<()> {
+    body.iter().try_for_each(|it| to.write_all(it))
 }
 
 impl Upstream {
@@ -71,7 +79,7 @@ impl Upstream {
     pub async fn send(
         &self,
         transport: &dyn Transport,
-        request: Request<Bytes>,
+        request: Request<Pieces>,
         options: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError> {
         let packing = self.packing.filter(|_| {
@@ -102,10 +110,9 @@ impl Upstream {
 }
 
 /// The request with its body compressed; `None`: that would gain nothing.
-fn packed(packing: Packing, request: &Request<Bytes>) -> Option<Request<Bytes>> {
+fn packed(packing: Packing, request: &Request<Pieces>) -> Option<Request<Pieces>> {
     let body = packing.pack(request.body()).ok().filter(|it| it.len() < request.body().len())?;
-    let mut packed = request.clone();
-    *packed.body_mut() = body.into();
+    let mut packed = request.clone().map(|_| body.into());
     packed.headers_mut().remove(CONTENT_LENGTH);
     packed.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(packing.name()));
     Some(packed)
@@ -146,11 +153,13 @@ mod tests {
     use std::io::Read as _;
 
     use async_trait::async_trait;
+    use bytes::Bytes;
     use parking_lot::Mutex;
 
     use super::*;
     use crate::{
         catalog::UpstreamName,
+        dialect::pieces::Writer,
         upstream::{UpstreamSpec, kinds},
     };
 
@@ -164,12 +173,12 @@ mod tests {
     impl Transport for Fussy {
         async fn send(
             &self,
-            request: Request<Bytes>,
+            request: Request<Pieces>,
             _: &SendOptions,
         ) -> Result<Response<ByteStream>, TransportError> {
             let encoding = request.headers().get(CONTENT_ENCODING);
             let encoding = encoding.map(|it| it.to_str().unwrap().to_owned());
-            self.seen.lock().push((encoding, request.body().clone()));
+            self.seen.lock().push((encoding, request.body().whole()));
             let (status, body) = self.answers.lock().remove(0);
             let mut response = Response::new(stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed());
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -192,7 +201,7 @@ mod tests {
         let upstream = upstream(Some(packing));
         let mut last = (0, String::new());
         for _ in 0..times {
-            let request = Request::post("https://h/").body(Bytes::from("a".repeat(5000))).unwrap();
+            let request = Request::post("https://h/").body("a".repeat(5000).into_bytes().into()).unwrap();
             let answer = upstream.send(&fussy, request, &SendOptions::default()).await.unwrap();
             let status = answer.status().as_u16();
             let body = read_whole(answer.into_body(), 1 << 20).await.unwrap();
@@ -203,12 +212,22 @@ mod tests {
         (last.0, last.1, seen)
     }
 
+    /// A text in pieces.
+    fn in_two(text: &str) -> Pieces {
+        let mut writer = Writer::default();
+        writer.copy(&text.as_bytes()[..9]);
+        writer.share(Bytes::copy_from_slice(&text.as_bytes()[9..]));
+        let pieces = writer.finish();
+        assert_eq!(pieces.iter().count(), 2);
+        pieces
+    }
+
     #[tokio::test]
     async fn every_encoding_can_be_read_again() {
-        let text = "what is said again and again ".repeat(200);
+        let text = "what is said again and again ".repeat(700);
         for packing in [Packing::Zstd, Packing::Gzip, Packing::Brotli] {
             let fussy = Fussy { answers: Mutex::new(vec![(200, "")]), seen: Mutex::default() };
-            let request = Request::post("https://h/").body(Bytes::from(text.clone())).unwrap();
+            let request = Request::post("https://h/").body(in_two(&text)).unwrap();
             upstream(Some(packing)).send(&fussy, request, &SendOptions::default()).await.unwrap();
             let (encoding, body) = fussy.seen.lock().remove(0);
             let mut read = String::new();
@@ -228,7 +247,7 @@ mod tests {
     async fn what_is_short_or_not_asked_for_is_sent_as_it_is() {
         for (packing, length) in [(None, 5000), (Some(Packing::Zstd), WORTH_IT - 1)] {
             let fussy = Fussy { answers: Mutex::new(vec![(200, "")]), seen: Mutex::default() };
-            let request = Request::post("https://h/").body(Bytes::from("a".repeat(length))).unwrap();
+            let request = Request::post("https://h/").body("a".repeat(length).into_bytes().into()).unwrap();
             upstream(packing).send(&fussy, request, &SendOptions::default()).await.unwrap();
             let (encoding, body) = fussy.seen.lock().remove(0);
             assert_eq!((encoding, body.len()), (None, length));

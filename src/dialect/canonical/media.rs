@@ -108,7 +108,7 @@ pub fn normalize_base64(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
-fn is_standard(text: &[u8]) -> bool {
+pub(in crate::dialect) fn is_standard(text: &[u8]) -> bool {
     let body = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     text.len().is_multiple_of(4)
         && body.iter().all(|it| it.is_ascii_alphanumeric() || *it == b'+' || *it == b'/')

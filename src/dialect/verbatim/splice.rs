@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::{
     catalog::UpstreamModel,
     dialect::{
-        DialectId,
+        DialectId, Pieces,
+        pieces::{SHARED, Writer},
         scan::{Field, Scan, ValueKind},
     },
 };
@@ -33,7 +34,7 @@ pub fn needs_canonical(scan: &Scan) -> bool {
 }
 
 /// Makes the upstream's request of the client's: `model` is replaced, a byte order mark and lone surrogates go, and for
-/// Chat `stream_options` is set right. Without edits the result shares the body's memory.
+/// Chat `stream_options` is set right. What is long and not edited shares the body's memory.
 ///
 /// `scan` is the body's; bodies that `needs_canonical` must not come here.
 pub fn splice(
@@ -42,7 +43,7 @@ pub fn splice(
     scan: &Scan,
     model: &UpstreamModel,
     include_usage: IncludeUsage,
-) -> Bytes {
+) -> Pieces {
     let mut edits = Vec::new();
     if scan.object_span().start > 0 && body.starts_with(b"\xEF\xBB\xBF") {
         edits.push(Edit { span: 0..3, text: Vec::new() });
@@ -64,7 +65,7 @@ pub fn splice(
 }
 
 /// Makes the upstream's request of one that is not a conversation: `model` is replaced, or written if it is not there.
-pub fn rename(body: &Bytes, scan: &Scan, model: &UpstreamModel) -> Bytes {
+pub fn rename(body: &Bytes, scan: &Scan, model: &UpstreamModel) -> Pieces {
     if scan.span("model").is_some() {
         // No dialect beside Chat has anything else to be set right.
         return splice(DialectId::OpenaiResponses, body, scan, model, IncludeUsage::Never);
@@ -134,21 +135,20 @@ fn removal(body: &[u8], field: &Field) -> Edit {
     Edit { span: from..to, text: Vec::new() }
 }
 
-fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Bytes {
+fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Pieces {
     if edits.is_empty() {
-        return body.clone();
+        return body.clone().into();
     }
     edits.sort_by_key(|it| it.span.start);
-    let added: usize = edits.iter().map(|it| it.text.len()).sum();
-    let mut out = BytesMut::with_capacity(body.len() + added);
+    let mut writer = Writer::with_capacity(SHARED.min(body.len() + 128));
     let mut from = 0;
     for edit in edits {
-        out.extend_from_slice(&body[from..edit.span.start]);
-        out.extend_from_slice(&edit.text);
+        writer.share(body.slice(from..edit.span.start));
+        writer.copy(&edit.text);
         from = edit.span.end;
     }
-    out.extend_from_slice(&body[from..]);
-    out.freeze()
+    writer.share(body.slice(from..));
+    writer.finish()
 }
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let model = UpstreamModel::parse("up-1").unwrap();
         let spliced = splice(dialect, &body, &scan(&body).unwrap(), &model, include_usage);
-        String::from_utf8(spliced.to_vec()).unwrap()
+        String::from_utf8(spliced.whole().to_vec()).unwrap()
     }
 
     fn spliced(body: &str) -> String {
@@ -191,7 +191,17 @@ mod tests {
         let body = Bytes::from_static(br#"{"model":"up-1"}"#);
         let model = UpstreamModel::parse("up-1").unwrap();
         let spliced = splice(DialectId::OpenaiChat, &body, &scan(&body).unwrap(), &model, IncludeUsage::Ask);
-        assert_eq!(spliced.as_ptr(), body.as_ptr());
+        assert_eq!(spliced.whole().as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn what_is_long_and_not_edited_is_not_copied() {
+        let body = Bytes::from(format!(r#"{{"model":"m","messages":["{}"]}}"#, "x".repeat(SHARED)));
+        let model = UpstreamModel::parse("up-1").unwrap();
+        let spliced = splice(DialectId::OpenaiChat, &body, &scan(&body).unwrap(), &model, IncludeUsage::Ask);
+        let pieces: Vec<&[u8]> = spliced.iter().map(|it| &it[..]).collect();
+        assert_eq!(pieces, [&br#"{"model":"up-1""#[..], &body[12..]]);
+        assert_eq!(pieces[1].as_ptr(), body[12..].as_ptr());
     }
 
     #[test]
@@ -257,7 +267,7 @@ mod tests {
         let renamed = |body: &'static str| {
             let body = Bytes::from_static(body.as_bytes());
             let model = UpstreamModel::parse("up-1").unwrap();
-            String::from_utf8(rename(&body, &scan(&body).unwrap(), &model).to_vec()).unwrap()
+            String::from_utf8(rename(&body, &scan(&body).unwrap(), &model).whole().to_vec()).unwrap()
         };
         assert_eq!(renamed(r#" {"input":"a"}"#), r#" {"model":"up-1","input":"a"}"#);
         assert_eq!(renamed("{}"), r#"{"model":"up-1"}"#);

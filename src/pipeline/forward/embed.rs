@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::wish::Wish;
 use crate::{
     dialect::{
-        DecodeError, DialectId, Loss, count,
+        DecodeError, DialectId, Loss, Pieces, count,
         embedding::{self, EmbeddingRequest, Form},
         scan::Scan,
         verbatim,
@@ -18,7 +18,7 @@ use crate::{
 /// A request in an upstream's words, and the way home.
 pub(super) struct Said {
     pub operation: Operation,
-    pub body: Bytes,
+    pub body: Pieces,
     pub losses: Vec<Loss>,
     pub way: Way,
 }
@@ -65,10 +65,10 @@ pub(super) fn say(
     let operation = operation(client, wish.operation, dialect);
     let model = target.model.as_str();
     let bad = |it| Failed::here(error::decode(it), Next::GiveUp);
-    let same = |body| Said { operation, body, losses: Vec::new(), way: Way::AsItIs };
+    let same = |body: Pieces| Said { operation, body, losses: Vec::new(), way: Way::AsItIs };
     match (client, dialect) {
         (DialectId::Gemini, DialectId::Gemini) => {
-            return embedding::gemini::rename(form, body, model).map(same).map_err(bad);
+            return embedding::gemini::rename(form, body, model).map(|it| same(it.into())).map_err(bad);
         }
         (DialectId::Gemini, _) | (_, DialectId::Gemini) => {}
         _ => return Ok(same(verbatim::rename(body, scan, &target.model))),
@@ -76,7 +76,12 @@ pub(super) fn say(
     let request = embedding::decode_request(client, form, body).map_err(bad)?;
     let (body, losses) = embedding::encode_request(dialect, &request, model)
         .map_err(|it| Failed::here(error::encode(it), Next::NextTarget))?;
-    Ok(Said { operation, body, losses, way: Way::Translated { request, form, client, upstream: dialect } })
+    Ok(Said {
+        operation,
+        body: body.into(),
+        losses,
+        way: Way::Translated { request, form, client, upstream: dialect },
+    })
 }
 
 impl Way {

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, StatusCode, response::Parts};
 use super::upload::{Broken, Freight};
 use crate::{
     credential::Lease,
-    dialect::{DecodeError, DialectId, Loss, WireError},
+    dialect::{DecodeError, DialectId, Loss, Pieces, WireError},
     kernel::{
         clock::Clock,
         error::{ErrorKind, GatewayError},
@@ -28,7 +28,7 @@ const MAX_ERROR: usize = 256 << 10;
 /// What is sent.
 pub(super) enum Load {
     None,
-    Json(Bytes),
+    Json(Pieces),
     Upload(Freight),
 }
 
@@ -79,7 +79,7 @@ impl Pipeline {
         let upstream = voyage.upstream;
         let sending = async {
             match load {
-                Load::None => self.transport.send(request.map(|()| Bytes::new()), &options).await,
+                Load::None => self.transport.send(request.map(|()| Pieces::default()), &options).await,
                 Load::Json(body) => upstream.send(&*self.transport, request.map(|()| body), &options).await,
                 Load::Upload(freight) => {
                     self.transport.upload(request.map(|()| freight.pieces), &options).await

@@ -76,7 +76,7 @@ impl Pipeline {
             Some(upload) => (self.any_home(inbound, shelf)?, Load::Upload(Freight::new(upload))),
             None if shelf == Shelf::Batches => {
                 let input = self.input_of(inbound).await?;
-                (self.home_of(&input, shelf)?, Load::Json(inbound.body.clone()))
+                (self.home_of(&input, shelf)?, Load::Json(inbound.body.clone().into()))
             }
             None => {
                 let message = "a file is sent as `multipart/form-data`";
@@ -124,7 +124,8 @@ impl Pipeline {
         if part == Some("content") {
             return self.ask_for_content(inbound, shelf, &order, home).await;
         }
-        let load = if method == Method::POST { Load::Json(Bytes::from_static(b"{}")) } else { Load::None };
+        let load =
+            if method == Method::POST { Load::Json(Bytes::from_static(b"{}").into()) } else { Load::None };
         let (mut reply, body) = self.ask_home(inbound, shelf, &order, home, load).await?;
         if method == Method::DELETE {
             self.objects.forget(&inbound.scope, &object).await.map_err(|it| no_memory(&it))?;

@@ -17,7 +17,7 @@ struct Web(HashMap<&'static str, (u16, &'static str, &'static [u8])>);
 impl Transport for Web {
     async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<Pieces>,
         options: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError> {
         assert_eq!(options.reach, Reach::PublicOnly, "a stranger wrote the address");

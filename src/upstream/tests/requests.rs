@@ -1,5 +1,7 @@
 //! What is sent upstream, and what comes back of an answer's headers.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::upstream::discovery::Discovery;
 
@@ -9,12 +11,12 @@ fn prepare_with(
     client: &HeaderMap,
     betas: &[String],
     operation: Operation,
-) -> Result<Request<Bytes>, PrepareError> {
+) -> Result<Request<Pieces>, PrepareError> {
     upstream.prepare(Call {
         operation,
         model: &model(),
         streaming: true,
-        body: Bytes::from_static(b"{}"),
+        body: Bytes::from_static(b"{}").into(),
         credential: &credential(secret),
         client_headers: client,
         betas,
@@ -22,11 +24,11 @@ fn prepare_with(
     })
 }
 
-fn prepare(upstream: &Upstream, client: &HeaderMap) -> Request<Bytes> {
+fn prepare(upstream: &Upstream, client: &HeaderMap) -> Request<Pieces> {
     prepare_with(upstream, SECRET, client, &[], Operation::Generate).unwrap()
 }
 
-fn value<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
+fn value<'a>(request: &'a Request<Pieces>, name: &str) -> Option<&'a str> {
     request.headers().get(name).map(|it| it.to_str().unwrap())
 }
 
@@ -35,7 +37,7 @@ fn an_openai_request_is_whole() {
     let request = prepare(&upstream("openai"), &HeaderMap::new());
     assert_eq!(request.method(), Method::POST);
     assert_eq!(request.uri(), "https://api.openai.com/v1/chat/completions");
-    assert_eq!(request.body(), &Bytes::from_static(b"{}"));
+    assert_eq!(request.body().whole(), Bytes::from_static(b"{}"));
     let expected = header_map(&[
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     credential::Credential,
-    dialect::WireError,
+    dialect::{Pieces, WireError},
     kernel::{clock::Clock, error::ErrorKind},
 };
 
@@ -209,7 +209,7 @@ impl Tokens {
         }
         let now = self.clock.now();
         let mut request = Request::post(account.token_uri.as_str())
-            .body(Bytes::from(account.form(now)?))
+            .body(Pieces::from(Bytes::from(account.form(now)?)))
             .map_err(|_| InvalidAccount::TokenUri)?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));

@@ -36,10 +36,10 @@ struct Google {
 impl Transport for Google {
     async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<Pieces>,
         _: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError> {
-        self.asked.lock().push((request.uri().to_string(), request.body().clone()));
+        self.asked.lock().push((request.uri().to_string(), request.body().whole()));
         self.gate.acquire().await.unwrap().forget();
         let mut answers = self.answers.lock();
         let (status, body) = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };

@@ -6,15 +6,15 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    convert::Infallible,
     error::Error,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use ::http::{Request, Response, StatusCode};
+use ::http::{Request, Response, StatusCode, header::CONTENT_LENGTH};
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use reqwest::{Client, redirect};
 use rustls::{
@@ -30,6 +30,8 @@ use super::{
     guard::{self, NotPublic, PublicResolver},
     websocket,
 };
+
+use crate::dialect::Pieces;
 
 /// How long a connection without work is kept.
 const POOL_IDLE: Duration = Duration::from_mins(1);
@@ -215,12 +217,12 @@ impl Patience {
 impl Transport for HttpTransport {
     async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<Pieces>,
         options: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError> {
         let patience = Patience::new(options);
         let total = patience.total;
-        let request = reqwest::Request::try_from(request)
+        let request = reqwest::Request::try_from(in_pieces(request))
             .map_err(|it| TransportError::Request { source: cause(it) })?;
         let answer = self.execute(request, options, patience).await?;
         Ok(response(answer, options.timeouts.idle, total))
@@ -262,6 +264,19 @@ impl Transport for HttpTransport {
         let line = answer.upgrade().await.map_err(|it| TransportError::Closed { source: cause(it) })?;
         Ok(Opened::Socket(websocket::socket(line, max_frame).await))
     }
+}
+
+/// A body in one piece is sent as such; one in several is not copied into one for it, but its length is known.
+fn in_pieces(request: Request<Pieces>) -> Request<reqwest::Body> {
+    let (mut head, pieces) = request.into_parts();
+    let body = match pieces.iter().count() {
+        1 => pieces.whole().into(),
+        _ => {
+            head.headers.insert(CONTENT_LENGTH, pieces.len().into());
+            reqwest::Body::wrap_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)))
+        }
+    };
+    Request::from_parts(head, body)
 }
 
 fn response(mut answer: reqwest::Response, idle: Duration, total: Option<Instant>) -> Response<ByteStream> {

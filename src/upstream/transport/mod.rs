@@ -16,6 +16,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream::BoxStream};
 
+use crate::dialect::Pieces;
+
 pub use self::http::{HttpTransport, InvalidCertificates};
 pub use proxy::{InvalidProxy, Proxy, ProxyUrl};
 pub use websocket::{Frame, Opened, Socket};
@@ -32,7 +34,7 @@ pub trait Transport: Send + Sync {
     /// Gives the answer once its headers are here, whatever its status. Redirects are not followed.
     async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<Pieces>,
         options: &SendOptions,
     ) -> Result<Response<ByteStream>, TransportError>;
 

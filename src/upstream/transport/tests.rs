@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 
 use super::*;
+use crate::dialect::pieces::{SHARED, Writer};
 
 /// No test waits for this long; a hang ends in a failure.
 const LONG: Duration = Duration::from_mins(1);
@@ -66,16 +67,16 @@ fn options() -> SendOptions {
     SendOptions { timeouts, ..SendOptions::default() }
 }
 
-fn request(address: SocketAddr) -> Request<Bytes> {
+fn request(address: SocketAddr) -> Request<Pieces> {
     get(&format!("http://{address}/v1/x?key=hunter2hunter2"))
 }
 
-fn get(uri: &str) -> Request<Bytes> {
-    Request::post(uri).body(Bytes::from_static(b"{\"a\":1}")).unwrap()
+fn get(uri: &str) -> Request<Pieces> {
+    Request::post(uri).body(Bytes::from_static(b"{\"a\":1}").into()).unwrap()
 }
 
 async fn send(
-    request: Request<Bytes>,
+    request: Request<Pieces>,
     options: &SendOptions,
 ) -> Result<Response<ByteStream>, TransportError> {
     HttpTransport::new(None).unwrap().send(request, options).await
@@ -85,7 +86,7 @@ async fn whole(response: Response<ByteStream>) -> Result<Bytes, TransportError> 
     read_whole(response.into_body(), 1 << 20).await
 }
 
-async fn failure(request: Request<Bytes>, options: &SendOptions) -> TransportError {
+async fn failure(request: Request<Pieces>, options: &SendOptions) -> TransportError {
     match send(request, options).await {
         Ok(_) => panic!("there was an answer"),
         Err(error) => error,
@@ -112,6 +113,24 @@ async fn a_request_arrives_as_it_was_made() {
     assert!(text.contains("x-one: 1\r\n") && text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
     assert!(text.contains("accept-encoding: identity\r\n"), "{text}");
     assert!(!text.contains("cookie") && !text.contains("referer"), "{text}");
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_arrives_whole_with_its_length() {
+    let (tell, told) = mpsc::channel();
+    let address = server(move |mut connection| {
+        tell.send(read_request(&mut connection)).unwrap();
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+    });
+    let long = "x".repeat(SHARED);
+    let mut writer = Writer::default();
+    writer.copy(b"[\"");
+    writer.share(Bytes::from(long.clone()));
+    writer.copy(b"\"]");
+    send(request(address).map(|_| writer.finish()), &options()).await.unwrap();
+    let text = told.recv().unwrap();
+    assert!(text.ends_with(&format!("\r\n\r\n[\"{long}\"]")), "{}", &text[..200]);
+    assert!(!text.to_ascii_lowercase().contains("transfer-encoding"), "{}", &text[..200]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod edge_cases;
 mod fidelity;
 mod golden;
 mod grammar;
+mod media;
 mod requests;
 mod streams;
 mod truncation;

@@ -14,6 +14,28 @@ fn chat_schema() -> serde_json::Value {
 }
 
 #[tokio::test]
+async fn a_long_picture_arrives_byte_for_byte() {
+    let gateway = TestGateway::with_both("").await;
+    let picture = format!("{}{}", PNG.trim_end_matches('='), "x".repeat(300_002));
+    for (number, model) in ["smart", "wise"].into_iter().enumerate() {
+        let url = format!("data:image/png;base64,{picture}");
+        let content =
+            json!([{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "And this?"}]);
+        let body = json!({"model": model, "messages": [{"role": "user", "content": content}]});
+        let answer = gateway.chat(body.to_string()).await.json().await;
+        assert!(
+            answer["choices"][0]["message"]["content"].as_str().unwrap().contains("I saw 1 image"),
+            "{answer}"
+        );
+        let asked = gateway.upstream_json(number + 1).await;
+        let content = &asked["messages"][0]["content"];
+        let sent = content[0]["source"]["data"].as_str().or(content[0]["image_url"]["url"].as_str()).unwrap();
+        assert!(sent.ends_with(&picture), "{}", &sent[..80]);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn a_chat_client_is_answered_by_a_messages_upstream() {
     let gateway = TestGateway::with_both("").await;
     let body = json!({
