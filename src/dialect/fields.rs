@@ -134,6 +134,14 @@ impl Fields {
     }
 }
 
+/// A field as a count, if it is one.
+pub fn count(object: &Value, key: &str) -> Option<u64> {
+    match object.get(key)? {
+        Value::Number(it) => as_count(it),
+        _ => None,
+    }
+}
+
 /// A number as a count, if it is one.
 pub fn as_count(number: &Number) -> Option<u64> {
     number.as_u64().or_else(|| {
@@ -146,6 +154,26 @@ pub fn as_count(number: &Number) -> Option<u64> {
         )]
         (float >= 0.0 && float.fract() == 0.0 && float <= u64::MAX as f64 / 2.0).then_some(float as u64)
     })
+}
+
+/// A JSON pointer as OpenAI's and Google's errors name a field: `/messages/0/content` → `messages[0].content`. `None` for the
+/// whole body.
+pub fn dotted(pointer: &str) -> Option<String> {
+    let mut out = String::new();
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        if !step.is_empty() && step.bytes().all(|it| it.is_ascii_digit()) {
+            out.push('[');
+            out.push_str(&step);
+            out.push(']');
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(&step);
+        }
+    }
+    Some(out).filter(|it| !it.is_empty())
 }
 
 /// The error for a value of the wrong type.

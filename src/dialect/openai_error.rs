@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialect::{DialectId, WireError, gemini, upstream_words},
+    dialect::{DialectId, WireError, fields::dotted, gemini, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn body(error: &GatewayError) -> Value {
         &error.message,
         kind,
         error.code.as_deref().or(code),
-        error.at.as_deref().and_then(param).as_deref(),
+        error.at.as_deref().and_then(dotted).as_deref(),
     )
 }
 
@@ -83,25 +83,6 @@ fn status(error: &GatewayError) -> StatusCode {
         _ => own,
     };
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// A JSON pointer in OpenAI's style: `/messages/0/content` → `messages[0].content`.
-fn param(pointer: &str) -> Option<String> {
-    let mut out = String::new();
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        if !step.is_empty() && step.bytes().all(|it| it.is_ascii_digit()) {
-            out.push('[');
-            out.push_str(&step);
-            out.push(']');
-        } else {
-            if !out.is_empty() {
-                out.push('.');
-            }
-            out.push_str(&step);
-        }
-    }
-    Some(out).filter(|it| !it.is_empty())
 }
 
 /// Reads an upstream's error by its shape. Whatever the body is, there is an answer.

@@ -22,6 +22,20 @@ pub enum InvalidMedia {
     NoComma,
 }
 
+/// Writes base64 as a data URL.
+pub fn data_url(media_type: &str, data: &str) -> String {
+    format!("data:{media_type};base64,{data}")
+}
+
+/// A sound's type as OpenAI's `input_audio.format` names it.
+pub fn audio_format(media_type: &str) -> &str {
+    match media_type.strip_prefix("audio/").unwrap_or(media_type) {
+        "mpeg" => "mp3",
+        "x-wav" | "wave" => "wav",
+        other => other,
+    }
+}
+
 /// Reads `data:[type][;parameter]*[;base64],data`. `None` if the text is no data URL.
 pub fn parse_data_url(url: &str) -> Option<Result<Inline, InvalidMedia>> {
     let rest = match url.trim_start().split_at_checked(5) {

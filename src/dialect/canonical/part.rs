@@ -138,6 +138,18 @@ pub enum MediaKind {
     Video,
 }
 
+impl MediaKind {
+    /// The word for it in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Document => "document",
+            Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+}
+
 /// Where media is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MediaSource {
@@ -150,6 +162,13 @@ pub enum MediaSource {
     Text(String),
     /// A document made of parts.
     Parts(Vec<Part>),
+}
+
+impl MediaSource {
+    /// Whether it is text that any model can read.
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Parts(_))
+    }
 }
 
 /// "The prompt up to here may be cached."

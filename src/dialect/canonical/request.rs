@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{Extra, Part, Tool, ToolChoice};
+use super::{Extra, Part, PartKind, Tool, ToolChoice};
 use crate::catalog::{ModelName, model::Effort};
 
 /// A request for an answer, in nobody's dialect. An absent field was absent: it is never filled with a default here.
@@ -61,6 +61,22 @@ pub struct Turn {
     /// JSON pointer of the message in the client's request, for losses (`/messages/3`, `/system`).
     pub at: String,
     pub extra: Extra,
+}
+
+impl Turn {
+    /// A system turn as a part of the user's talk, for those who take no system prompt between turns.
+    pub fn as_reminder(&self) -> Self {
+        let mut reminder = self.clone();
+        reminder.role = Role::User;
+        for part in &mut reminder.parts {
+            if let PartKind::Text { text, .. } = &mut part.kind
+                && !text.trim().is_empty()
+            {
+                *text = format!("<system-reminder>\n{text}\n</system-reminder>");
+            }
+        }
+        reminder
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

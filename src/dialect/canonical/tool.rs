@@ -1,6 +1,6 @@
 //! Tools, and calls of them.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{super::DialectId, CacheMark, Extra};
 
@@ -18,6 +18,26 @@ pub struct Tool {
     pub strict: Option<bool>,
     pub cache: Option<CacheMark>,
     pub extra: Extra,
+}
+
+impl Tool {
+    /// A tool of free text for those who know functions only: a function with one string, `input`. Its grammar, if it has
+    /// one, goes into the description. Chat nests the grammar in its `format`, Responses does not.
+    pub fn as_function_of_text(&self, format: Option<&Value>) -> (Option<String>, Value) {
+        let mut description = self.description.clone().unwrap_or_default();
+        let grammar = format.map(|it| it.get("grammar").unwrap_or(it));
+        if let Some(definition) = grammar.and_then(|it| it.get("definition")).and_then(Value::as_str) {
+            let syntax = grammar.and_then(|it| it.get("syntax")).and_then(Value::as_str).unwrap_or("given");
+            description = format!("{description}\n\n`input` must match this {syntax} grammar:\n{definition}");
+        }
+        let schema = json!({
+            "type": "object",
+            "properties": {"input": {"type": "string"}},
+            "required": ["input"],
+            "additionalProperties": false,
+        });
+        (Some(description.trim().to_owned()).filter(|it| !it.is_empty()), schema)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ID;
 use crate::{
-    dialect::{DialectId, WireError, openai_error, upstream_words},
+    dialect::{DialectId, WireError, fields::dotted, openai_error, upstream_words},
     kernel::error::{ErrorKind, GatewayError},
 };
 
@@ -36,7 +36,7 @@ pub(super) fn body(error: &GatewayError) -> Value {
             "domain": "googleapis.com",
         }));
     }
-    if let Some(field) = error.at.as_deref().and_then(field) {
+    if let Some(field) = error.at.as_deref().and_then(dotted) {
         details.push(json!({
             "@type": "type.googleapis.com/google.rpc.BadRequest",
             "fieldViolations": [{ "field": field, "description": error.message }],
@@ -95,25 +95,6 @@ fn status(error: &GatewayError) -> u16 {
         (ErrorKind::UpstreamFailed, Some(it @ 500..=504)) => it,
         (kind, _) => class(kind).0,
     }
-}
-
-/// A JSON pointer in Google's style: `/contents/0/parts` → `contents[0].parts`.
-fn field(pointer: &str) -> Option<String> {
-    let mut out = String::new();
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        if !step.is_empty() && step.bytes().all(|it| it.is_ascii_digit()) {
-            out.push('[');
-            out.push_str(&step);
-            out.push(']');
-        } else {
-            if !out.is_empty() {
-                out.push('.');
-            }
-            out.push_str(&step);
-        }
-    }
-    Some(out).filter(|it| !it.is_empty())
 }
 
 /// Reads an upstream's error: in Google's shape, or in whatever shape it comes.

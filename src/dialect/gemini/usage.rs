@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{TokenUsage, fields::as_count};
+use crate::dialect::{TokenUsage, fields::count};
 
 /// Reads `usageMetadata`. What is not there was not said.
 pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
@@ -28,13 +28,6 @@ pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
         image_input: modality(usage, "promptTokensDetails", "IMAGE"),
         audio_output: modality(usage, "candidatesTokensDetails", "AUDIO"),
         ..TokenUsage::default()
-    }
-}
-
-fn count(object: &Value, key: &str) -> Option<u64> {
-    match object.get(key)? {
-        Value::Number(it) => as_count(it),
-        _ => None,
     }
 }
 

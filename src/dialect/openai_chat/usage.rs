@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{TokenUsage, fields::as_count};
+use crate::dialect::{TokenUsage, fields::count};
 
 /// Reads `usage`. Clones: `DeepSeek` says `prompt_cache_hit_tokens`, Kimi `cached_tokens`, beside the totals.
 pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
@@ -35,13 +35,6 @@ pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
         prediction_accepted: count(output_details, "accepted_prediction_tokens"),
         prediction_rejected: count(output_details, "rejected_prediction_tokens"),
         ..TokenUsage::default()
-    }
-}
-
-fn count(object: &Value, key: &str) -> Option<u64> {
-    match object.get(key)? {
-        Value::Number(it) => as_count(it),
-        _ => None,
     }
 }
 

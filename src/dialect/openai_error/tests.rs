@@ -49,10 +49,10 @@ fn an_error_of_the_same_dialect_is_passed_on_untouched() {
 #[test]
 fn a_pointer_is_told_in_openais_style() {
     assert_eq!(
-        param("/messages/0/tool_calls/1/function~1x").as_deref(),
+        dotted("/messages/0/tool_calls/1/function~1x").as_deref(),
         Some("messages[0].tool_calls[1].function/x")
     );
-    assert_eq!(param(""), None);
+    assert_eq!(dotted(""), None);
     let (_, body) = body_of(&GatewayError::new(ErrorKind::BadRequest, "no").at("/messages/0/content"));
     assert_eq!(body["error"]["param"], "messages[0].content");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{TokenUsage, fields::as_count};
+use crate::dialect::{TokenUsage, fields::count};
 
 /// Reads `usage`.
 pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
@@ -25,13 +25,6 @@ pub(in crate::dialect) fn decode(usage: &Value) -> TokenUsage {
         image_input: count(input_details, "image_tokens"),
         audio_output: count(output_details, "audio_tokens"),
         ..TokenUsage::default()
-    }
-}
-
-fn count(object: &Value, key: &str) -> Option<u64> {
-    match object.get(key)? {
-        Value::Number(it) => as_count(it),
-        _ => None,
     }
 }
 

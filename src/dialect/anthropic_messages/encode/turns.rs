@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{super::ID, Writer, extras::Level};
 use crate::dialect::{
     EncodeError, Loss, Severity,
-    canonical::{CacheMark, PartKind, Role, Turn, pairing},
+    canonical::{CacheMark, Role, Turn, pairing},
 };
 
 /// What stands where a turn is needed and there is nothing to say.
@@ -240,15 +240,7 @@ impl Writer<'_> {
     }
 
     fn remind(&mut self, turn: &Turn, talk: &mut Talk) -> Result<(), EncodeError> {
-        let mut wrapped = turn.clone();
-        wrapped.role = Role::User;
-        for part in &mut wrapped.parts {
-            if let PartKind::Text { text, .. } = &mut part.kind
-                && !text.trim().is_empty()
-            {
-                *text = format!("<system-reminder>\n{text}\n</system-reminder>");
-            }
-        }
+        let mut wrapped = turn.as_reminder();
         let reason = "a system prompt between turns became a reminder in the user's turn";
         self.approximate(&turn.at, Severity::Cosmetic, reason);
         for it in self.extra_of(&wrapped).keys() {

@@ -6,7 +6,10 @@ use crate::{
     catalog::Abilities,
     dialect::{
         DialectId, Loss, Severity,
-        canonical::{Media, MediaKind, MediaSource, Part, PartKind},
+        canonical::{
+            Media, MediaKind, MediaSource, Part, PartKind,
+            media::{audio_format, data_url},
+        },
         foreign,
         openai_chat::{CHAT, extra},
     },
@@ -71,12 +74,12 @@ impl Writer<'_> {
     pub(in crate::dialect::openai_chat) fn media(&mut self, media: &Media) -> Vec<Value> {
         let able = match media.kind {
             MediaKind::Image => self.abilities.images,
-            MediaKind::Document => self.abilities.documents || is_text(&media.source),
+            MediaKind::Document => self.abilities.documents || media.source.is_text(),
             MediaKind::Audio => self.abilities.audio,
             MediaKind::Video => self.abilities.unknown_fields,
         };
         if !able {
-            let kind = name(media.kind);
+            let kind = media.kind.name();
             self.lose(Severity::Semantic, &format!("the model takes no {kind}"));
             return vec![text_part(&format!("[{kind} left out: the model takes none]"))];
         }
@@ -114,7 +117,7 @@ impl Writer<'_> {
                 vec![video(&data_url(media.media_type.as_deref().unwrap_or("video/mp4"), data))]
             }
             (kind, source) => {
-                let (kind, how) = (name(kind), how(source));
+                let (kind, how) = (kind.name(), how(source));
                 self.lose(Severity::Semantic, &format!("this upstream takes no {kind} by {how}"));
                 vec![text_part(&format!("[{kind} left out: it cannot be given by {how}]"))]
             }
@@ -164,11 +167,7 @@ fn video(url: &str) -> Value {
 
 fn audio(media: &Media, data: &str) -> Value {
     let media_type = media.media_type.as_deref().unwrap_or("audio/wav");
-    let format = match media_type.strip_prefix("audio/").unwrap_or(media_type) {
-        "mpeg" => "mp3",
-        "x-wav" | "wave" => "wav",
-        other => other,
-    };
+    let format = audio_format(media_type);
     json!({ "type": "input_audio", "input_audio": { "data": data, "format": format } })
 }
 
@@ -190,10 +189,6 @@ fn named_file(media: &Media, mut inner: Map<String, Value>) -> Value {
     json!({ "type": "file", "file": inner })
 }
 
-fn data_url(media_type: &str, data: &str) -> String {
-    format!("data:{media_type};base64,{data}")
-}
-
 fn titled(media: &Media, text: &str) -> String {
     match &media.name {
         Some(name) => format!("{name}\n\n{text}"),
@@ -204,19 +199,6 @@ fn titled(media: &Media, text: &str) -> String {
 /// Anthropic's file ids begin with `file_`, OpenAI's with `file-`.
 fn is_anthropics(id: &str) -> bool {
     id.starts_with("file_")
-}
-
-fn is_text(source: &MediaSource) -> bool {
-    matches!(source, MediaSource::Text(_) | MediaSource::Parts(_))
-}
-
-fn name(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "image",
-        MediaKind::Document => "document",
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    }
 }
 
 fn how(source: &MediaSource) -> &'static str {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     dialect::{
         ChatResponse, ReplyContext,
-        canonical::{Choice, Media, MediaSource, PartKind, ToolCall},
+        canonical::{Choice, Media, MediaSource, PartKind, ToolCall, media::data_url},
         openai_chat::{annotations, extra, finish, usage},
     },
     kernel::id::RequestId,
@@ -78,7 +78,7 @@ impl Message {
             PartKind::Refusal { text } => self.refusal.get_or_insert_default().push_str(text),
             PartKind::ToolCall(call) => self.calls.push(tool_call(call)),
             PartKind::Media(Media { source: MediaSource::Inline(data), media_type, .. }) => {
-                let url = format!("data:{};base64,{data}", media_type.as_deref().unwrap_or("image/png"));
+                let url = data_url(media_type.as_deref().unwrap_or("image/png"), data);
                 self.images.push(json!({ "type": "image_url", "image_url": { "url": url } }));
             }
             // What only another dialect's clients can read.

@@ -79,7 +79,8 @@ impl Writer<'_> {
                     Severity::Cosmetic,
                     "the upstream has no tools of free text and was told a function with one string",
                 ));
-                free_text(name, tool, format.as_ref())
+                let (description, schema) = tool.as_function_of_text(format.as_ref());
+                function(name, description.as_deref(), Some(&schema), None)
             }
             ToolKind::Builtin { dialect: CHAT, raw, .. } => return Some(raw.clone()),
             ToolKind::Builtin { dialect, raw, family } => {
@@ -233,26 +234,6 @@ fn nested(format: &Value) -> Value {
         }
         _ => format.clone(),
     }
-}
-
-/// A tool of free text as a function with one string; its grammar goes into the description.
-fn free_text(name: &str, tool: &Tool, format: Option<&Value>) -> Map<String, Value> {
-    let mut description = tool.description.clone().unwrap_or_default();
-    let grammar = format.filter(|it| it.get("type").and_then(Value::as_str) == Some("grammar"));
-    // Chat nests the grammar, Responses does not.
-    let grammar = grammar.map(|it| it.get("grammar").unwrap_or(it));
-    if let Some(definition) = grammar.and_then(|it| it.get("definition")).and_then(Value::as_str) {
-        let syntax = grammar.and_then(|it| it.get("syntax")).and_then(Value::as_str).unwrap_or("given");
-        description = format!("{description}\n\n`input` must match this {syntax} grammar:\n{definition}");
-    }
-    let schema = json!({
-        "type": "object",
-        "properties": { "input": { "type": "string" } },
-        "required": ["input"],
-        "additionalProperties": false,
-    });
-    let description = Some(description.trim()).filter(|it| !it.is_empty());
-    function(name, description, Some(&schema), None)
 }
 
 fn tagged(kind: &str, inner: Map<String, Value>) -> Map<String, Value> {

@@ -21,10 +21,10 @@ impl Writer<'_> {
         }
         let able = match media.kind {
             MediaKind::Image => self.abilities.images,
-            MediaKind::Document => self.abilities.documents || is_text(&media.source),
+            MediaKind::Document => self.abilities.documents || media.source.is_text(),
             MediaKind::Audio | MediaKind::Video => self.abilities.audio,
         };
-        let kind = name(media.kind);
+        let kind = media.kind.name();
         if !able {
             self.drop(at, Severity::Semantic, format!("the model takes no {kind}"));
             return Ok(vec![text(format!("[{kind} left out: the model takes none]"))]);
@@ -134,17 +134,4 @@ fn object(key: &str, value: Value) -> Fields {
 
 fn text(text: String) -> Fields {
     object("text", Value::from(text))
-}
-
-fn is_text(source: &MediaSource) -> bool {
-    matches!(source, MediaSource::Text(_) | MediaSource::Parts(_))
-}
-
-fn name(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "image",
-        MediaKind::Document => "document",
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    }
 }

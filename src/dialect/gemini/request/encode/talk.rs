@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Writer;
 use crate::dialect::{
     EncodeError, Loss, Severity,
-    canonical::{Extra, PartKind, Role, Turn, pairing},
+    canonical::{Extra, Role, Turn, pairing},
     foreign,
 };
 
@@ -153,15 +153,7 @@ impl Writer<'_> {
 
     /// A system turn that stands between others becomes a reminder in the user's turn, after the results that are due.
     fn remind(&mut self, turn: &Turn, talk: &mut Talk) -> Result<(), EncodeError> {
-        let mut wrapped = turn.clone();
-        wrapped.role = Role::User;
-        for part in &mut wrapped.parts {
-            if let PartKind::Text { text, .. } = &mut part.kind
-                && !text.trim().is_empty()
-            {
-                *text = format!("<system-reminder>\n{text}\n</system-reminder>");
-            }
-        }
+        let wrapped = turn.as_reminder();
         let reason = "a system prompt between turns became a reminder in the user's turn";
         self.approximate(&turn.at, Severity::Cosmetic, reason);
         self.turn(&wrapped, talk)

@@ -113,8 +113,8 @@ impl Writer<'_> {
             ToolKind::Custom { format } => {
                 let reason = "a tool of free text became a function with one text";
                 self.approximate(at, Severity::Cosmetic, reason);
-                let input = json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
-                Some((true, self.function(tool, with_format(tool, format.as_ref()), Some(&input), at)))
+                let (description, schema) = tool.as_function_of_text(format.as_ref());
+                Some((true, self.function(tool, description, Some(&schema), at)))
             }
             ToolKind::Builtin { dialect, family, raw } => {
                 let reason = match family {
@@ -276,15 +276,4 @@ fn calling(mode: &str, names: &[String]) -> Choice {
     }
     let config = Map::from_iter([("functionCallingConfig".to_owned(), Value::Object(calling))]);
     Choice { config, only: None }
-}
-
-/// The description of a tool of free text, with the grammar its text must have.
-fn with_format(tool: &Tool, format: Option<&Value>) -> Option<String> {
-    let grammar = format.map(|it| it.get("grammar").unwrap_or(it)).and_then(|it| {
-        let definition = it.get("definition")?.as_str()?;
-        let syntax = it.get("syntax").and_then(Value::as_str).unwrap_or("lark");
-        Some(format!("`input` must follow this {syntax} grammar:\n{definition}"))
-    });
-    let words: Vec<String> = tool.description.clone().into_iter().chain(grammar).collect();
-    (!words.is_empty()).then(|| words.join("\n\n"))
 }

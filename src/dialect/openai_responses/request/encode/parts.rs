@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 use super::{super::super::ID, Writer};
 use crate::dialect::{
     EncodeError, Severity,
-    canonical::{Citation, Media, MediaKind, MediaSource, Part, PartKind},
+    canonical::{
+        Citation, Media, MediaKind, MediaSource, Part, PartKind,
+        media::{audio_format, data_url},
+    },
     foreign,
 };
 
@@ -57,7 +60,7 @@ impl Writer<'_> {
     fn media(&mut self, media: &Media, at: &str) -> Result<Vec<Value>, EncodeError> {
         let able = match media.kind {
             MediaKind::Image => self.abilities.images,
-            MediaKind::Document => self.abilities.documents || is_text(&media.source),
+            MediaKind::Document => self.abilities.documents || media.source.is_text(),
             MediaKind::Audio if !self.abilities.audio => {
                 return Err(refuse(at, "this model takes no audio: send its text"));
             }
@@ -65,7 +68,7 @@ impl Writer<'_> {
             MediaKind::Video => return Err(refuse(at, "this model takes no video: send images of it")),
         };
         if !able {
-            let kind = name(media.kind);
+            let kind = media.kind.name();
             self.drop(at, Severity::Semantic, format!("the model takes no {kind}"));
             return Ok(vec![input_text(&format!("[{kind} left out: the model takes none]"))]);
         }
@@ -170,29 +173,8 @@ fn file_of(media: &Media, data: &str) -> Value {
 
 fn audio(media: &Media, data: &str) -> Value {
     let media_type = media.media_type.as_deref().unwrap_or("audio/wav");
-    let format = match media_type.strip_prefix("audio/").unwrap_or(media_type) {
-        "mpeg" => "mp3",
-        "x-wav" | "wave" => "wav",
-        other => other,
-    };
+    let format = audio_format(media_type);
     json!({"type": "input_audio", "input_audio": {"data": data, "format": format}})
-}
-
-fn data_url(media_type: &str, data: &str) -> String {
-    format!("data:{media_type};base64,{data}")
-}
-
-fn is_text(source: &MediaSource) -> bool {
-    matches!(source, MediaSource::Text(_) | MediaSource::Parts(_))
-}
-
-fn name(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "image",
-        MediaKind::Document => "document",
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    }
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -80,7 +80,8 @@ impl Writer<'_> {
                 let reason = "the model has no tools of free text and was told a function with one string";
                 self.approximate(at, Severity::Cosmetic, reason);
                 self.recall.custom_tools.insert(told);
-                free_text(&name, tool, format.as_ref())
+                let (description, schema) = tool.as_function_of_text(format.as_ref());
+                function(&name, description.as_deref(), schema, Some(false))
             }
             ToolKind::Builtin { dialect: ID, raw, .. } => return Some(raw.clone()),
             ToolKind::Builtin { dialect, raw, family } => {
@@ -281,24 +282,6 @@ fn custom(name: &str, tool: &Tool, format: Option<&Value>) -> Map<String, Value>
         written.insert("format".to_owned(), told);
     }
     written
-}
-
-/// A tool of free text as a function with one string; its grammar goes into the description.
-fn free_text(name: &str, tool: &Tool, format: Option<&Value>) -> Map<String, Value> {
-    let mut description = tool.description.clone().unwrap_or_default();
-    let grammar = format.map(|it| it.get("grammar").unwrap_or(it));
-    if let Some(definition) = grammar.and_then(|it| it.get("definition")).and_then(Value::as_str) {
-        let syntax = grammar.and_then(|it| it.get("syntax")).and_then(Value::as_str).unwrap_or("given");
-        description = format!("{description}\n\n`input` must match this {syntax} grammar:\n{definition}");
-    }
-    let schema = json!({
-        "type": "object",
-        "properties": {"input": {"type": "string"}},
-        "required": ["input"],
-        "additionalProperties": false,
-    });
-    let description = Some(description.trim()).filter(|it| !it.is_empty());
-    function(name, description, schema, Some(false))
 }
 
 fn location(place: &Location) -> Value {
