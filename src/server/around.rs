@@ -12,8 +12,10 @@ use futures::stream;
 
 use super::{
     Doors, InFlight,
+    body::read,
+    delivery::{Pack, deliver, refuse, status, trail_headers},
     door::{Door, Entry},
-    inference::{Pack, deliver, losses, plain_headers, read, refuse, status, text_header, trail_headers},
+    inference::{losses, plain_headers, text_header},
     upload,
 };
 use crate::{

@@ -1,7 +1,9 @@
 //! The doors: the only place that knows actix. Paths, headers, bodies; then one call to the pipeline.
 
 mod around;
+mod body;
 mod compression;
+mod delivery;
 pub mod door;
 pub mod health;
 pub mod inference;
@@ -31,6 +33,9 @@ use crate::{
     tenant::{KeyHasher, KeyTable},
     usage::Spool,
 };
+
+/// In a request: what is to be done about losses. In an answer: what was lost.
+const TRANSLATION: &str = "x-dragoman-translation";
 
 /// What the doors need.
 pub struct Doors {

@@ -12,8 +12,9 @@ use futures::StreamExt as _;
 
 use super::{
     Doors, InFlight,
+    delivery::{refuse, trail_headers},
     door::Entry,
-    inference::{plain_headers, refuse, text_header, trail_headers},
+    inference::{plain_headers, text_header},
 };
 use crate::{
     dialect::DialectId,

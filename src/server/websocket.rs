@@ -32,8 +32,9 @@ use self::{
 };
 use super::{
     Doors,
+    delivery::refuse,
     door::Entry,
-    inference::{admit, losses, not_admitted, plain_headers, refuse, text_header},
+    inference::{admit, losses, not_admitted, plain_headers, text_header},
 };
 use crate::{
     dialect::{DialectId, SseFrame, framing::sse::SseDecoder},
