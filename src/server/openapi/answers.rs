@@ -132,7 +132,7 @@ fn forget_response() {}
 )]
 fn input_items() {}
 
-/// Ends an answer that is made in the background: there is none, so it is refused or the answer is told.
+/// Always refused: no answers are made in the background.
 #[utoipa::path(
     post, path = "/v1/responses/{id}/cancel", tag = "inference",
     params(("id" = String, Path, description = "Its id; only the tenant's own are there.")),
