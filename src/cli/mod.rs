@@ -1,7 +1,8 @@
-//! The command line: serve, check, migrate, tenant, key, credential, report, openapi, simulate.
+//! The command line: serve, check, migrate, tenant, key, credential, report, explain, openapi, simulate.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks")]
 
 mod credential;
+mod explain;
 mod key;
 #[cfg(feature = "simulator")]
 mod load;
@@ -95,6 +96,13 @@ enum Command {
         #[command(flatten)]
         report: report::ReportArgs,
     },
+    /// Say what became of one request: each attempt, and what its upstream could not be told.
+    Explain {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        explain: explain::ExplainArgs,
+    },
     /// Print the inference paths as an OpenAPI document.
     Openapi,
     /// Play an upstream, for tests and demonstrations.
@@ -166,6 +174,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Key { config, action } => key::key(&config, action).await?,
             Command::Credential { config, action } => credential::run(&config, action).await?,
             Command::Report { config, report } => report::run(&config, report).await?,
+            Command::Explain { config, explain } => explain::run(&config, &explain).await?,
             #[cfg(feature = "simulator")]
             Command::Simulate(args) => simulate::run(args).await?,
             #[cfg(feature = "simulator")]

@@ -35,7 +35,7 @@ use crate::{
         token::TokenError,
         transport::{ByteStream, read_whole},
     },
-    usage::{Ending, Intent, Meter},
+    usage::{Ending, Intent, Losses, Meter},
 };
 
 /// The largest error body that is read, in bytes.
@@ -108,7 +108,8 @@ impl Pipeline {
         let options = upstream.options(lease.credential()).map_err(|it| {
             Failed::here(GatewayError::new(ErrorKind::Internal, it.to_string()), Next::NextCredential)
         })?;
-        let intent = self.intent(attempt, inbound, question, target, &lease, dialect, trail.attempts);
+        let number = trail.attempts;
+        let intent = self.intent(attempt, inbound, question, target, &lease, dialect, number, &spoken.losses);
         let meter =
             self.accounts.begin(intent).await.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
         let clock = &*self.clock;
@@ -256,6 +257,7 @@ impl Pipeline {
         lease: &Lease,
         dialect: DialectId,
         number: u32,
+        losses: &[Loss],
     ) -> Intent {
         Intent {
             attempt,
@@ -273,6 +275,7 @@ impl Pipeline {
             operation: "generate".to_owned(),
             estimated_input: count::estimate_scan(&question.body),
             started_at: self.clock.now(),
+            losses: Losses::of(losses),
         }
     }
 

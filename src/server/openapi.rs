@@ -1,10 +1,15 @@
 //! The inference paths as OpenAPI: functions that are never called, whose annotations say what the doors do.
 
+mod answers;
+mod around;
+mod operations;
+mod schemas;
+
 use utoipa::{
-    Modify, OpenApi, ToSchema,
+    Modify, OpenApi,
     openapi::{
         Header, RefOr, Response,
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -36,41 +41,53 @@ pub fn inference() -> String {
             `Model-Provider` does the same. A key may be shown in each of the four forms on each path."
     ),
     paths(
-        stubs::chat_completions,
-        stubs::messages,
-        stubs::anthropic_messages,
-        stubs::count_tokens,
-        stubs::anthropic_count_tokens,
-        stubs::models,
-        stubs::anthropic_models,
-        stubs::model,
-        stubs::anthropic_model,
-        stubs::embeddings,
-        stubs::completions,
-        stubs::image_generations,
-        stubs::image_edits,
-        stubs::image_variations,
-        stubs::speech,
-        stubs::transcriptions,
-        stubs::translations,
-        stubs::moderations,
-        stubs::rerank,
-        stubs::rerank_two,
-        stubs::create_file,
-        stubs::files,
-        stubs::file,
-        stubs::delete_file,
-        stubs::file_content,
-        stubs::create_batch,
-        stubs::batches,
-        stubs::batch,
-        stubs::cancel_batch,
-        stubs::realtime,
-        stubs::embed_content,
-        stubs::batch_embed_contents,
-        stubs::healthz,
-        stubs::readyz,
-        stubs::metrics
+        answers::chat_completions,
+        answers::messages,
+        answers::anthropic_messages,
+        answers::count_tokens,
+        answers::anthropic_count_tokens,
+        answers::responses,
+        answers::compact,
+        answers::input_tokens,
+        answers::stored_response,
+        answers::forget_response,
+        answers::input_items,
+        answers::cancel_response,
+        answers::generate_content,
+        answers::stream_generate_content,
+        answers::gemini_count_tokens,
+        answers::gemini_models,
+        answers::gemini_model,
+        answers::models,
+        answers::anthropic_models,
+        answers::model,
+        answers::anthropic_model,
+        around::embeddings,
+        around::completions,
+        around::image_generations,
+        around::image_edits,
+        around::image_variations,
+        around::speech,
+        around::transcriptions,
+        around::translations,
+        around::moderations,
+        around::rerank,
+        around::rerank_two,
+        around::create_file,
+        around::files,
+        around::file,
+        around::delete_file,
+        around::file_content,
+        around::create_batch,
+        around::batches,
+        around::batch,
+        around::cancel_batch,
+        around::realtime,
+        around::embed_content,
+        around::batch_embed_contents,
+        operations::healthz,
+        operations::readyz,
+        operations::metrics
     ),
     tags(
         (name = "inference", description = "Called with a tenant key."),
@@ -110,7 +127,8 @@ impl Modify for Keys {
     }
 }
 
-/// The headers of `HEADERS`, on every answer of an inference path.
+/// What all inference paths have: a tenant's key is wanted, in any of its forms, and every answer has the headers of
+/// `HEADERS`.
 struct Trail;
 
 impl Modify for Trail {
@@ -118,6 +136,9 @@ impl Modify for Trail {
         for item in document.paths.paths.values_mut() {
             for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
                 if operation.tags.iter().flatten().any(|it| it == "inference") {
+                    let forms = ["bearer", "x-api-key", "x-goog-api-key", "key"];
+                    let wanted = forms.map(|it| SecurityRequirement::new(it, Vec::<String>::new()));
+                    operation.security = Some(wanted.into());
                     operation.responses.responses.values_mut().for_each(add_headers);
                 }
             }
@@ -134,533 +155,6 @@ fn add_headers(response: &mut RefOr<Response>) {
     }
 }
 
-/// The schemas: what the gateway itself reads of a body. Fields beyond these pass, or are translated.
-mod schemas {
-    #![expect(dead_code, reason = "only the derived schemas are read")]
-
-    use serde_json::Value;
-
-    use super::ToSchema;
-
-    /// A request in OpenAI's Chat dialect.
-    #[derive(ToSchema)]
-    pub(super) struct ChatRequest {
-        /// A model, an alias, or `prefix/model`.
-        model: String,
-        #[schema(min_items = 1)]
-        messages: Vec<Value>,
-        /// Answer with server-sent events.
-        stream: Option<bool>,
-        stream_options: Option<Value>,
-        temperature: Option<f64>,
-        top_p: Option<f64>,
-        max_tokens: Option<u64>,
-        max_completion_tokens: Option<u64>,
-        tools: Option<Vec<Value>>,
-    }
-
-    /// A request in Anthropic's Messages dialect.
-    #[derive(ToSchema)]
-    pub(super) struct MessagesRequest {
-        /// A model, an alias, or `prefix/model`.
-        model: String,
-        #[schema(min_items = 1)]
-        messages: Vec<Value>,
-        max_tokens: u64,
-        /// Answer with server-sent events.
-        stream: Option<bool>,
-        temperature: Option<f64>,
-        top_p: Option<f64>,
-        stop_sequences: Option<Vec<String>>,
-        tools: Option<Vec<Value>>,
-    }
-
-    /// A request whose tokens are counted: one in the Messages dialect that need not say `max_tokens`.
-    #[derive(ToSchema)]
-    pub(super) struct CountRequest {
-        model: String,
-        #[schema(min_items = 1)]
-        messages: Vec<Value>,
-    }
-
-    #[derive(ToSchema)]
-    pub(super) struct TokenCount {
-        /// The upstream's own count, or an estimate rounded up.
-        input_tokens: u64,
-    }
-
-    /// Texts to embed, in OpenAI's dialect.
-    #[derive(ToSchema)]
-    pub(super) struct EmbeddingRequest {
-        /// A model, an alias, or `prefix/model`.
-        model: String,
-        /// A text, texts, tokens, or lists of tokens.
-        input: Value,
-        dimensions: Option<u64>,
-        /// `float` or `base64`.
-        encoding_format: Option<String>,
-    }
-
-    /// A request for an operation that has a model; the rest is its upstream's to read.
-    #[derive(ToSchema)]
-    pub(super) struct ModelRequest {
-        /// A model, an alias, or `prefix/model`.
-        model: String,
-        /// Answer with server-sent events, where the operation can.
-        stream: Option<bool>,
-    }
-
-    #[derive(ToSchema)]
-    pub(super) struct BatchRequest {
-        /// A file of the tenant's own.
-        input_file_id: String,
-        endpoint: String,
-        completion_window: String,
-    }
-
-    /// An error as OpenAI tells it.
-    #[derive(ToSchema)]
-    pub(super) struct ChatError {
-        error: ChatErrorBody,
-    }
-
-    #[derive(ToSchema)]
-    pub(super) struct ChatErrorBody {
-        message: String,
-        r#type: String,
-        /// The field that is wrong: `messages[0].content`.
-        #[schema(required)]
-        param: Option<String>,
-        #[schema(required)]
-        code: Option<String>,
-    }
-
-    /// An error as Anthropic tells it.
-    #[derive(ToSchema)]
-    pub(super) struct MessagesError {
-        /// `error`.
-        r#type: String,
-        error: MessagesErrorBody,
-        request_id: String,
-    }
-
-    #[derive(ToSchema)]
-    pub(super) struct MessagesErrorBody {
-        r#type: String,
-        message: String,
-    }
-
-    #[derive(ToSchema)]
-    pub(super) struct Status {
-        status: String,
-    }
-}
-
-mod stubs {
-    #![expect(dead_code, reason = "only the annotations are read")]
-
-    use super::schemas::{
-        BatchRequest, ChatError, ChatRequest, CountRequest, EmbeddingRequest, MessagesError, MessagesRequest,
-        ModelRequest, Status, TokenCount,
-    };
-
-    /// Answers a conversation in OpenAI's Chat dialect.
-    #[utoipa::path(
-        post, path = "/v1/chat/completions", tag = "inference", request_body = ChatRequest,
-        responses(
-            (status = 200, description = "The answer, whole or as events.", content(
-                (Value = "application/json"), (String = "text/event-stream")
-            )),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn chat_completions() {}
-
-    /// Answers a conversation in Anthropic's Messages dialect.
-    #[utoipa::path(
-        post, path = "/v1/messages", tag = "inference", request_body = MessagesRequest,
-        responses(
-            (status = 200, description = "The answer, whole or as events.", content(
-                (Value = "application/json"), (String = "text/event-stream")
-            )),
-            (status = "default", description = "Why there is none.", body = MessagesError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn messages() {}
-
-    /// The same as `/v1/messages`.
-    #[utoipa::path(
-        post, path = "/anthropic/v1/messages", tag = "inference", request_body = MessagesRequest,
-        responses(
-            (status = 200, description = "The answer, whole or as events.", content(
-                (Value = "application/json"), (String = "text/event-stream")
-            )),
-            (status = "default", description = "Why there is none.", body = MessagesError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn anthropic_messages() {}
-
-    /// Counts the tokens of a request in Anthropic's Messages dialect.
-    #[utoipa::path(
-        post, path = "/v1/messages/count_tokens", tag = "inference", request_body = CountRequest,
-        responses(
-            (status = 200, description = "The count.", body = TokenCount),
-            (status = "default", description = "Why there is none.", body = MessagesError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn count_tokens() {}
-
-    /// The same as `/v1/messages/count_tokens`.
-    #[utoipa::path(
-        post, path = "/anthropic/v1/messages/count_tokens", tag = "inference", request_body = CountRequest,
-        responses(
-            (status = 200, description = "The count.", body = TokenCount),
-            (status = "default", description = "Why there is none.", body = MessagesError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn anthropic_count_tokens() {}
-
-    /// Lists the models this key can call; in Anthropic's shape for a caller that sends `anthropic-version`.
-    #[utoipa::path(
-        get, path = "/v1/models", tag = "inference",
-        responses(
-            (status = 200, description = "The models.", body = Value),
-            (status = "default", description = "Why there are none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn models() {}
-
-    /// Lists the models this key can call, in Anthropic's shape.
-    #[utoipa::path(
-        get, path = "/anthropic/v1/models", tag = "inference",
-        responses(
-            (status = 200, description = "The models.", body = Value),
-            (status = "default", description = "Why there are none.", body = MessagesError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn anthropic_models() {}
-
-    /// Describes a model.
-    #[utoipa::path(
-        get, path = "/v1/models/{model}", tag = "inference",
-        params(("model" = String, Path, description = "Its name; may contain slashes.")),
-        responses(
-            (status = 200, description = "The model.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn model() {}
-
-    /// Describes a model, in Anthropic's shape.
-    #[utoipa::path(
-        get, path = "/anthropic/v1/models/{model}", tag = "inference",
-        params(("model" = String, Path, description = "Its name; may contain slashes.")),
-        responses(
-            (status = 200, description = "The model.", body = Value),
-            (status = "default", description = "Why there is none.", body = MessagesError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn anthropic_model() {}
-
-    /// Embeds texts; also by upstreams that speak Gemini.
-    #[utoipa::path(
-        post, path = "/v1/embeddings", tag = "inference", request_body = EmbeddingRequest,
-        responses(
-            (status = 200, description = "The vectors.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn embeddings() {}
-
-    /// Goes on with a text (legacy).
-    #[utoipa::path(
-        post, path = "/v1/completions", tag = "inference", request_body = ModelRequest,
-        responses(
-            (status = 200, description = "The answer, whole or as events.", content((Value = "application/json"), (String = "text/event-stream"))),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn completions() {}
-
-    /// Draws images.
-    #[utoipa::path(
-        post, path = "/v1/images/generations", tag = "inference", request_body = ModelRequest,
-        responses(
-            (status = 200, description = "The images, whole or as events.", content((Value = "application/json"), (String = "text/event-stream"))),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn image_generations() {}
-
-    /// Changes an image.
-    #[utoipa::path(
-        post, path = "/v1/images/edits", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
-        responses(
-            (status = 200, description = "The images, whole or as events.", content((Value = "application/json"), (String = "text/event-stream"))),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn image_edits() {}
-
-    /// Varies an image.
-    #[utoipa::path(
-        post, path = "/v1/images/variations", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
-        responses(
-            (status = 200, description = "The images.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn image_variations() {}
-
-    /// Speaks a text.
-    #[utoipa::path(
-        post, path = "/v1/audio/speech", tag = "inference", request_body = ModelRequest,
-        responses(
-            (status = 200, description = "The sound as it is made, or events.", content((String = "audio/*"), (String = "text/event-stream"))),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn speech() {}
-
-    /// Writes down what is said.
-    #[utoipa::path(
-        post, path = "/v1/audio/transcriptions", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
-        responses(
-            (status = 200, description = "The text, whole or as events.", content((Value = "application/json"), (String = "text/plain"), (String = "text/event-stream"))),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn transcriptions() {}
-
-    /// Writes down in English what is said.
-    #[utoipa::path(
-        post, path = "/v1/audio/translations", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "`model` among the fields; passed on while it comes."),
-        responses(
-            (status = 200, description = "The text.", content((Value = "application/json"), (String = "text/plain"))),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn translations() {}
-
-    /// Judges texts and images.
-    #[utoipa::path(
-        post, path = "/v1/moderations", tag = "inference", request_body = Value,
-        responses(
-            (status = 200, description = "The judgement.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn moderations() {}
-
-    /// Puts documents in the order of their bearing on a question.
-    #[utoipa::path(
-        post, path = "/v1/rerank", tag = "inference", request_body = ModelRequest,
-        responses(
-            (status = 200, description = "The order.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn rerank() {}
-
-    /// The same as `/v1/rerank`.
-    #[utoipa::path(
-        post, path = "/v2/rerank", tag = "inference", request_body = ModelRequest,
-        responses(
-            (status = 200, description = "The order.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn rerank_two() {}
-
-    /// Keeps a file at the upstream that is named, or the only one that can.
-    #[utoipa::path(
-        post, path = "/v1/files", tag = "inference", request_body(content = String, content_type = "multipart/form-data", description = "Passed on while it comes."),
-        responses(
-            (status = 200, description = "The file.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn create_file() {}
-
-    /// Lists the tenant's own files.
-    #[utoipa::path(
-        get, path = "/v1/files", tag = "inference",
-        responses(
-            (status = 200, description = "The list.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn files() {}
-
-    /// Describes a file.
-    #[utoipa::path(
-        get, path = "/v1/files/{id}", tag = "inference",
-        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
-        responses(
-            (status = 200, description = "The file.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn file() {}
-
-    /// Deletes a file.
-    #[utoipa::path(
-        delete, path = "/v1/files/{id}", tag = "inference",
-        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
-        responses(
-            (status = 200, description = "That it is gone.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn delete_file() {}
-
-    /// Gives what is in a file.
-    #[utoipa::path(
-        get, path = "/v1/files/{id}/content", tag = "inference",
-        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
-        responses(
-            (status = 200, description = "The content.", body = String, content_type = "application/octet-stream"),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn file_content() {}
-
-    /// Has the requests in a file of the tenant's own carried out later.
-    #[utoipa::path(
-        post, path = "/v1/batches", tag = "inference", request_body = BatchRequest,
-        responses(
-            (status = 200, description = "The batch.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn create_batch() {}
-
-    /// Lists the tenant's own batches.
-    #[utoipa::path(
-        get, path = "/v1/batches", tag = "inference",
-        responses(
-            (status = 200, description = "The list.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn batches() {}
-
-    /// Describes a batch.
-    #[utoipa::path(
-        get, path = "/v1/batches/{id}", tag = "inference",
-        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
-        responses(
-            (status = 200, description = "The batch.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn batch() {}
-
-    /// Ends a batch.
-    #[utoipa::path(
-        post, path = "/v1/batches/{id}/cancel", tag = "inference",
-        params(("id" = String, Path, description = "The upstream's own id; only its tenant's own are there.")),
-        responses(
-            (status = 200, description = "The batch.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn cancel_batch() {}
-
-    /// Opens a WebSocket to a session with a model.
-    #[utoipa::path(
-        get, path = "/v1/realtime", tag = "inference",
-        params(("model" = String, Query, description = "A model, an alias, or `prefix/model`.")),
-        responses(
-            (status = 200, description = "Never: a session begins with status 101.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn realtime() {}
-
-    /// Embeds one text, as Gemini's clients ask; also by upstreams that speak OpenAI.
-    #[utoipa::path(
-        post, path = "/v1beta/models/{model}:embedContent", tag = "inference", request_body = Value,
-        params(("model" = String, Path, description = "Its name; may contain slashes.")),
-        responses(
-            (status = 200, description = "The vector.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn embed_content() {}
-
-    /// Embeds texts, as Gemini's clients ask.
-    #[utoipa::path(
-        post, path = "/v1beta/models/{model}:batchEmbedContents", tag = "inference", request_body = Value,
-        params(("model" = String, Path, description = "Its name; may contain slashes.")),
-        responses(
-            (status = 200, description = "The vectors.", body = Value),
-            (status = "default", description = "Why there is none.", body = ChatError)
-        ),
-        security(("bearer" = []), ("x-api-key" = []), ("x-goog-api-key" = []), ("key" = []))
-    )]
-    fn batch_embed_contents() {}
-
-    /// Says whether the process runs.
-    #[utoipa::path(
-        get, path = "/healthz", tag = "operations",
-        responses((status = 200, description = "It runs.", body = Status))
-    )]
-    fn healthz() {}
-
-    /// Says whether the process takes work.
-    #[utoipa::path(
-        get, path = "/readyz", tag = "operations",
-        responses(
-            (status = 200, description = "It does.", body = Status),
-            (status = 503, description = "It stops, or its usage spool is full.", body = Status)
-        )
-    )]
-    fn readyz() {}
-
-    /// Tells the numbers, in Prometheus's text format.
-    #[utoipa::path(
-        get, path = "/metrics", tag = "operations",
-        responses(
-            (status = 200, description = "The numbers.", body = String, content_type = "text/plain"),
-            (status = 401, description = "The operator's secret is wanted.")
-        ),
-        security((), ("operator" = []))
-    )]
-    fn metrics() {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -669,12 +163,19 @@ mod tests {
     #[test]
     fn every_path_of_the_document_is_a_door_that_takes_its_method() {
         let document = Inference::openapi();
-        assert_eq!(document.paths.paths.len(), 32);
+        assert_eq!(document.paths.paths.len(), 43);
         for (path, item) in &document.paths.paths {
             let entry = Entry::of(&path.replace("{model}", "a/b").replace("{id}", "a"), "")
                 .unwrap_or_else(|| panic!("{path}"));
-            let method = if item.post.is_some() { "POST" } else { "GET" };
-            assert!(entry.methods().contains(&method), "{path}");
+            for (method, told) in [("GET", &item.get), ("POST", &item.post), ("DELETE", &item.delete)] {
+                let opens = entry.methods().contains(&method);
+                assert!(opens || told.is_none(), "{method} {path}");
+                // The same page under two names is described once.
+                assert!(
+                    !opens || told.is_some() || path.ends_with("health"),
+                    "{method} {path} is not told of"
+                );
+            }
         }
     }
 }

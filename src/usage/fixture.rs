@@ -47,6 +47,7 @@ pub(super) fn intent(number: u128) -> Intent {
         operation: "chat".to_owned(),
         estimated_input: 12,
         started_at: start(),
+        losses: None,
     }
 }
 

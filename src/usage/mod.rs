@@ -4,10 +4,12 @@
 //! [`Meter`] counts, and settles when it ends or is dropped; the [`writer`] ships what is settled into the [`Ledger`], and
 //! settles for processes that died. Why nothing is lost and nothing counts twice is argued in [`spool`].
 
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod hold;
 pub mod ledger;
+pub mod losses;
 pub mod meter;
 mod recovery;
 pub mod report;
@@ -27,8 +29,10 @@ use crate::{
     },
 };
 
+pub use explain::Explanation;
 pub use hold::Hold;
 pub use ledger::{AttemptQuery, Ledger, LedgerError, Settled, SinkError, UsageSink};
+pub use losses::{KeptLoss, Losses};
 pub use meter::{Accounts, Meter};
 pub use report::{Cell, Dimension, Format, GroupValue, ReportQuery, ReportRow, Totals};
 pub use spool::{Durability, Limits, Spool, SpoolError, SpoolStats};
@@ -56,6 +60,10 @@ pub struct Intent {
     /// Our own estimate of the prompt, for when the upstream never says.
     pub estimated_input: u64,
     pub started_at: DateTime<Utc>,
+    /// What the upstream is not told as the client said it, whatever the client is told of that. Of the request alone: no
+    /// codec notes what an answer loses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<Box<Losses>>,
 }
 
 /// How an attempt ended.

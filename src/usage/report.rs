@@ -314,12 +314,12 @@ fn json(rows: &[ReportRow]) -> String {
 }
 
 /// Names without what moves a terminal's cursor.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect()
 }
 
 /// Dollars with nine decimals at most and two at least.
-fn dollars(money: NanoUsd) -> String {
+pub(super) fn dollars(money: NanoUsd) -> String {
     let sign = if money.0 < 0 { "-" } else { "" };
     let nano = money.0.unsigned_abs();
     let decimals = format!("{:09}", nano % 1_000_000_000);

@@ -64,6 +64,7 @@ pub struct Turn {
 
 impl Turn {
     /// A system turn as a part of the user's talk, for those who take no system prompt between turns.
+    #[must_use]
     pub fn as_reminder(&self) -> Self {
         let mut reminder = self.clone();
         reminder.role = Role::User;

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, StatusCode, response::Parts};
 use super::upload::{Broken, Freight};
 use crate::{
     credential::Lease,
-    dialect::{DecodeError, DialectId, Pieces, WireError},
+    dialect::{DecodeError, DialectId, Loss, Pieces, WireError},
     kernel::{
         clock::Clock,
         error::{ErrorKind, GatewayError},
@@ -19,7 +19,7 @@ use crate::{
         Errand, Failure, Next, Operation, Tried, Upstream,
         transport::{ByteStream, Opened, SendOptions, Socket, read_whole},
     },
-    usage::{Ending, Intent, Meter},
+    usage::{Ending, Intent, Losses, Meter},
 };
 
 /// The largest error body that is read, in bytes.
@@ -49,6 +49,8 @@ pub(super) struct Order<'a> {
     /// Whether the answer passes as it comes, so that nothing may hold it back.
     pub passes: bool,
     pub estimated_input: u64,
+    /// What the upstream is not told as the client said it.
+    pub losses: &'a [Loss],
     pub tail: &'a [&'a str],
     pub query: &'a [(String, String)],
     pub load: Load,
@@ -176,6 +178,7 @@ impl Pipeline {
             operation: name(order.operation).to_owned(),
             estimated_input: order.estimated_input,
             started_at: self.clock.now(),
+            losses: Losses::of(order.losses),
         };
         Ok((request, options, intent))
     }

@@ -107,6 +107,7 @@ impl Pipeline {
     /// Makes one attempt.
     async fn carry(&self, inbound: &Inbound, wish: &Wish, it: Try<'_>) -> Result<Delivery, Failed> {
         let Try { upstream, target, lease, trail, .. } = it;
+        let mut losses = Vec::new();
         let (operation, load, way) = match &wish.body {
             Body::Upload(opened) => {
                 let opened = opened.lock().take().ok_or_else(|| {
@@ -121,6 +122,7 @@ impl Pipeline {
                     let said = embed::say(inbound.dialect, wish, bytes, scan, upstream, target)?;
                     let dialect = upstream.dialect(&target.model);
                     trail.losses = self.account_for(inbound, dialect, &said.losses)?;
+                    losses = said.losses;
                     (said.operation, Load::Json(said.body), said.way)
                 }
                 Operation::Completions => {
@@ -151,6 +153,7 @@ impl Pipeline {
             streamed: wish.streams,
             passes: wish.streams || wish.operation == Operation::Speech,
             estimated_input: wish.estimated_input,
+            losses: &losses,
             tail: &[],
             query: &[],
             load,

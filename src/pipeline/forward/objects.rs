@@ -339,6 +339,7 @@ fn order<'a>(
         streamed: false,
         passes: false,
         estimated_input: 0,
+        losses: &[],
         tail,
         query: &asked.query,
         load,

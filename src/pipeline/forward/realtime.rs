@@ -103,6 +103,7 @@ impl Pipeline {
             streamed: true,
             passes: true,
             estimated_input: 0,
+            losses: &[],
             tail: &[],
             query: &query,
             load: Load::None,

@@ -17,7 +17,7 @@ use crate::{
     usage::{AttemptQuery, Ledger, LedgerError, ReportQuery, ReportRow, Settled, UsageRecord},
 };
 
-/// Rows of one statement: 500 attempts are 20,000 binds, and SQLite takes 32,766.
+/// Rows of one statement: 500 attempts are 20,500 binds, and SQLite takes 32,766.
 const ROWS: usize = 500;
 
 /// `Ledger`, kept in SQL.
@@ -64,7 +64,7 @@ const INSERT: &str = "INSERT INTO attempt \
      estimated_input, ending, error, status, finish, input, cache_read, cache_write_5m, \
      cache_write_1h, cache_write_other, output, reasoning, audio_input, audio_output, image_input, \
      prediction_accepted, prediction_rejected, web_searches, web_fetches, estimated, cost_nano_usd, \
-     first_byte_ms, duration_ms, started_at, ended_at) ";
+     first_byte_ms, duration_ms, started_at, ended_at, losses) ";
 
 const ADD: &str = "INSERT INTO usage_hour \
      (hour, tenant_id, key_id, model_name, upstream_model, upstream, credential_id, ";
@@ -126,7 +126,7 @@ const SELECT: &str = "SELECT id, request_id, number, tenant_id, key_id, credenti
      estimated_input, ending, error, status, finish, input, cache_read, cache_write_5m, \
      cache_write_1h, cache_write_other, output, reasoning, audio_input, audio_output, image_input, \
      prediction_accepted, prediction_rejected, web_searches, web_fetches, estimated, cost_nano_usd, \
-     first_byte_ms, duration_ms, started_at, ended_at \
+     first_byte_ms, duration_ms, started_at, ended_at, losses \
      FROM attempt WHERE ";
 
 impl SqlLedger {

@@ -58,3 +58,77 @@ fn hex(sum: u32) -> [u8; 8] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     std::array::from_fn(|at| DIGITS[(sum >> (28 - 4 * at)) as usize & 15])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dialect::{Loss, Severity},
+        usage::{
+            Ending, Losses,
+            fixture::{intent, record},
+        },
+    };
+
+    /// As they were written before losses were kept.
+    const INTENT_BEFORE: &str = concat!(
+        r#"d0e7fd97 {"intent":{"attempt":"att_00000000000000000000000000000001","#,
+        r#""request":"req_00000000000000000000000000000001","number":1,"#,
+        r#""tenant":"ten_45803d22e5985511b8e627cb78a2843c","#,
+        r#""key":"key_1a2d604d56115565bffa7b234dacfa64","#,
+        r#""credential":"cred_b4d0d7bdea175fb0b6268d11b5d6c237","upstream":"u","#,
+        r#""client_dialect":"openai-chat","upstream_dialect":"openai-chat","model_name":"m","#,
+        r#""upstream_model":"um","streamed":false,"operation":"chat","estimated_input":12,"#,
+        r#""started_at":"2023-11-14T22:13:20Z"}}"#,
+    );
+    const SETTLED_BEFORE: &str = concat!(
+        r#"8f66e23b {"settled":{"intent":{"attempt":"att_00000000000000000000000000000001","#,
+        r#""request":"req_00000000000000000000000000000001","number":1,"#,
+        r#""tenant":"ten_45803d22e5985511b8e627cb78a2843c","#,
+        r#""key":"key_1a2d604d56115565bffa7b234dacfa64","#,
+        r#""credential":"cred_b4d0d7bdea175fb0b6268d11b5d6c237","upstream":"u","#,
+        r#""client_dialect":"openai-chat","upstream_dialect":"openai-chat","model_name":"m","#,
+        r#""upstream_model":"um","streamed":false,"operation":"chat","estimated_input":12,"#,
+        r#""started_at":"2023-11-14T22:13:20Z"},"ending":"completed","error":null,"status":200,"#,
+        r#""finish":null,"upstream_id":null,"answered_model":null,"usage":{"input":3,"cache_read":null,"#,
+        r#""cache_write_5m":null,"cache_write_1h":null,"cache_write_other":null,"output":5,"#,
+        r#""reasoning":null,"audio_input":null,"audio_output":null,"image_input":null,"#,
+        r#""prediction_accepted":null,"prediction_rejected":null,"web_searches":null,"#,
+        r#""web_fetches":null},"estimated":false,"cost":null,"first_byte_ms":null,"duration_ms":1,"#,
+        r#""ended_at":"2023-11-14T22:13:20Z"}}"#,
+    );
+
+    fn line(entry: EntryRef<'_>) -> String {
+        let mut line = Vec::new();
+        encode(entry, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn an_attempt_that_lost_nothing_is_written_as_ever() {
+        let intent = intent(1);
+        assert_eq!(line(EntryRef::Intent(&intent)), format!("{INTENT_BEFORE}\n"));
+        assert_eq!(
+            line(EntryRef::Settled(&record(intent, Ending::Completed))),
+            format!("{SETTLED_BEFORE}\n")
+        );
+    }
+
+    #[test]
+    fn what_waits_in_the_spool_of_an_older_version_is_read() {
+        let intent = intent(1);
+        assert_eq!(decode(INTENT_BEFORE.as_bytes()), Some(Entry::Intent(intent.clone())));
+        let settled = record(intent, Ending::Completed);
+        assert_eq!(decode(SETTLED_BEFORE.as_bytes()), Some(Entry::Settled(settled)));
+    }
+
+    #[test]
+    fn losses_are_written_and_read_back() {
+        let mut intent = intent(1);
+        intent.losses = Losses::of(&[Loss::dropped("/seed", Severity::Semantic, "it cannot be\ntold")]);
+        assert!(is_intent(line(EntryRef::Intent(&intent)).as_bytes()));
+        assert_eq!(decode(line(EntryRef::Intent(&intent)).as_bytes()), Some(Entry::Intent(intent.clone())));
+        let settled = record(intent, Ending::Interrupted);
+        assert_eq!(decode(line(EntryRef::Settled(&settled)).as_bytes()), Some(Entry::Settled(settled)));
+    }
+}

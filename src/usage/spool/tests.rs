@@ -3,10 +3,13 @@ use std::{collections::BTreeSet, fs};
 use proptest::prelude::*;
 
 use super::*;
-use crate::usage::{
-    Ending,
-    fixture::{intent, open_spool, record, spool_in},
-    recovery::Recovery,
+use crate::{
+    dialect::{Loss, Severity},
+    usage::{
+        Ending, Losses,
+        fixture::{dead_run, intent, open_spool, record, spool_in},
+        recovery::Recovery,
+    },
 };
 
 /// So small that a few lines fill a segment.
@@ -303,6 +306,20 @@ fn a_recovery_that_cannot_read_on_forgets_nothing() {
     let batch = recovery.next().unwrap();
     assert_eq!(batch.len(), 20);
     assert!(batch.iter().all(|it| it.ending == Ending::Completed));
+}
+
+#[test]
+fn what_was_lost_is_known_though_the_process_died() {
+    let dir = tempfile::tempdir().unwrap();
+    let lost = Loss::dropped("/seed", Severity::Semantic, "the model does not take `seed`");
+    let losing = Intent { losses: Losses::of(&[lost]), ..intent(1) };
+    dead_run(dir.path(), |spool| {
+        spool.append_intent(&losing).unwrap();
+    });
+    let (mut dead, _) = run::find_dead(dir.path(), Path::new("")).unwrap();
+    let batch = Recovery::new(dead.remove(0)).next().unwrap();
+    assert_eq!(batch.len(), 1);
+    assert_eq!((batch[0].ending, &batch[0].intent), (Ending::Interrupted, &losing));
 }
 
 #[test]

@@ -133,6 +133,9 @@ fn a_command_that_cannot_do_it_says_why() {
         (&["credential", "replace", "019a0000-0000-7000-8000-000000000000"], "019a0000"),
         (&["report", "--tenant", "nobody"], "nobody"),
         (&["report", "--by", "colour"], "colour"),
+        (&["explain", "req_019a0000000070008000000000000000"], "within a second"),
+        (&["explain", "cred_019a0000000070008000000000000000"], "x-dragoman-request-id"),
+        (&["explain"], "REQUEST-ID"),
     ] {
         let output = home.run(arguments);
         let said = String::from_utf8(output.stderr).unwrap();
@@ -203,4 +206,43 @@ fn a_report_comes_as_table_csv_and_json() {
     assert!(table.contains(CHAT) && table.contains("key-1"), "{table}");
     assert!(!table.contains(KEY) && !table.contains(CREDENTIAL));
     assert!(report(&["--tenant", "default", "--by", "tenant"]).contains("default"));
+}
+
+#[test]
+fn a_request_is_explained_with_what_its_upstream_was_not_told() {
+    let (process, _simulator) = echoing("");
+    let secret = "the launch is on friday";
+    let body = format!(
+        r#"{{"model":"{MESSAGES}","seed":7,"max_tokens":9,"metadata":{{"{secret}":"{secret}"}},
+            "messages":[{{"role":"user","content":"{secret}"}}]}}"#
+    );
+    let answer = process.post("/v1/chat/completions", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let request = answer.header("x-dragoman-request-id").unwrap().to_owned();
+    let json = wait_for("the record", || {
+        let output = process.home.run(&["explain", &request, "--json"]);
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    let explained: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&explained["request"], &explained["tenant"]["name"]), (&request.into(), &"default".into()));
+    assert_eq!(
+        (&explained["client_dialect"], &explained["model_name"]),
+        (&"openai-chat".into(), &MESSAGES.into())
+    );
+    let attempts = explained["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "{json}");
+    let attempt = &attempts[0];
+    assert_eq!((&attempt["upstream"], &attempt["outcome"]), (&"anthropic-sim".into(), &"completed".into()));
+    assert_eq!((&attempt["status"], &attempt["finish"]), (&200.into(), &"stop".into()));
+    assert!(attempt["usage"]["output"].as_u64().unwrap() > 0, "{json}");
+    let seed = attempt["losses"].as_array().unwrap().iter().find(|it| it["at"] == "/seed");
+    assert_eq!(seed.unwrap()["action"], "dropped", "{json}");
+
+    let table = process.home.ok(&["explain", explained["request"].as_str().unwrap()]);
+    for words in ["default (ten_", "anthropic-sim", "anthropic-messages", "completed", "/seed", "cosmetic"] {
+        assert!(table.contains(words), "`{words}` is not in\n{table}");
+    }
+    for said in [&json, &table] {
+        assert!(!said.contains(secret) && !said.contains(KEY) && !said.contains(CREDENTIAL), "{said}");
+    }
 }

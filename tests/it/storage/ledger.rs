@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dragoman::{
-    dialect::TokenUsage,
+    dialect::{Loss, Severity, TokenUsage},
     kernel::{
         id::{AttemptId, CredentialId, RequestId, TenantId, TenantKeyId},
         money::NanoUsd,
     },
-    storage::{SqlLedger, SqlTenants},
+    storage::{Database, SqlLedger, SqlTenants},
     tenant::{KeyHash, Source, Tenant, TenantKey, TenantRepository as _},
     usage::{
-        AttemptQuery, Dimension, Ending, GroupValue, Intent, Ledger as _, LedgerError, ReportQuery,
+        AttemptQuery, Dimension, Ending, GroupValue, Intent, Ledger as _, LedgerError, Losses, ReportQuery,
         ReportRow, Totals, UsageRecord,
     },
 };
@@ -40,6 +40,7 @@ fn record(tenant: TenantId) -> UsageRecord {
             operation: "chat".to_owned(),
             estimated_input: 17,
             started_at: noon(),
+            losses: None,
         },
         ending: Ending::Completed,
         error: None,
@@ -186,6 +187,16 @@ fn values(row: &ReportRow) -> Vec<GroupValue> {
     row.group.iter().map(|it| it.value.clone()).collect()
 }
 
+const WITHOUT_LOSSES: &str = "SELECT COUNT(*) FROM attempt WHERE losses IS NULL";
+
+async fn rows_without_losses(database: &Database) -> i64 {
+    match database {
+        Database::Postgres(pool) => sqlx::query_scalar(WITHOUT_LOSSES).fetch_one(pool).await,
+        Database::Sqlite(pool) => sqlx::query_scalar(WITHOUT_LOSSES).fetch_one(pool).await,
+    }
+    .unwrap()
+}
+
 contract! {
     async fn an_attempt_is_read_back_as_it_was_written(fresh: &TestDatabase) {
         let ledger = SqlLedger::new(fresh.database.clone());
@@ -208,6 +219,22 @@ contract! {
         let of_request = AttemptQuery { tenant: None, request: Some(records[1].intent.request), ..all_of(tenant) };
         assert_eq!(ledger.attempts(&of_request).await.unwrap(), records[1..]);
         assert_eq!(ledger.attempts(&all_of(TenantId::new())).await.unwrap(), []);
+    }
+
+    async fn what_was_lost_is_kept_with_its_attempt(fresh: &TestDatabase) {
+        let ledger = SqlLedger::new(fresh.database.clone());
+        let tenant = TenantId::new();
+        let losing = |count: usize| {
+            let mut record = record(tenant);
+            let lost = |it| Loss::dropped(format!("/messages/{it}/é\0"), Severity::Semantic, "nul \0, `it's` \u{1f600}");
+            record.intent.losses = Losses::of(&(0..count).map(lost).collect::<Vec<_>>());
+            record
+        };
+        let mut records = [losing(0), losing(1), losing(40)];
+        records.sort_by_key(|it| it.intent.attempt);
+        ledger.settle(&records).await.unwrap();
+        assert_eq!(ledger.attempts(&all_of(tenant)).await.unwrap(), records);
+        assert_eq!(rows_without_losses(&fresh.database).await, 1);
     }
 
     async fn attempts_come_in_pages(fresh: &TestDatabase) {

@@ -61,6 +61,7 @@ async fn a_client_of_openais_is_answered_by_gemini() {
         (row.intent.client_dialect.as_str(), row.intent.upstream_dialect.as_str()),
         ("openai-chat", "gemini")
     );
+    assert_eq!(row.intent.losses.unwrap().kept[0].at, "/user");
     gateway.stop().await;
     upstream.stop().await;
 }

@@ -9,7 +9,7 @@ use crate::{
         id::{AttemptId, CredentialId, RequestId, TenantId, TenantKeyId},
         money::NanoUsd,
     },
-    usage::{Intent, LedgerError, UsageRecord},
+    usage::{Intent, LedgerError, Losses, UsageRecord},
 };
 
 /// Longer names are cut: what a client or an upstream calls a model must not outgrow an index.
@@ -38,6 +38,11 @@ pub(super) fn optional_count(value: Option<u64>) -> Option<i64> {
     value.map(count)
 }
 
+/// What was lost, as JSON: it is read as a whole, and never searched.
+pub(super) fn losses(losses: Option<&Losses>) -> Option<String> {
+    losses.map(|it| serde_json::to_string(it).expect("plain data always serialises"))
+}
+
 pub(super) fn money(money: NanoUsd) -> i64 {
     money.0.clamp(-MOST_NANO_USD, MOST_NANO_USD)
 }
@@ -45,7 +50,7 @@ pub(super) fn money(money: NanoUsd) -> i64 {
 /// Binds the columns of `INSERT`, in their order.
 macro_rules! bind_attempt {
     ($values:ident, $record:expr) => {{
-        use $crate::storage::sql::ledger::row::{count, money, optional_count, optional_text, text};
+        use $crate::storage::sql::ledger::row::{count, losses, money, optional_count, optional_text, text};
         let (record, intent, usage) = (&$record, &$record.intent, &$record.usage);
         $values
             .push_bind(intent.attempt)
@@ -87,7 +92,8 @@ macro_rules! bind_attempt {
             .push_bind(optional_count(record.first_byte_ms))
             .push_bind(count(record.duration_ms))
             .push_bind(intent.started_at)
-            .push_bind(record.ended_at);
+            .push_bind(record.ended_at)
+            .push_bind(losses(intent.losses.as_deref()));
     }};
 }
 pub(super) use bind_attempt;
@@ -135,6 +141,7 @@ pub(super) struct AttemptRow {
     duration_ms: i64,
     started_at: DateTime<Utc>,
     ended_at: DateTime<Utc>,
+    losses: Option<String>,
 }
 
 impl TryFrom<AttemptRow> for UsageRecord {
@@ -185,6 +192,7 @@ impl TryFrom<AttemptRow> for UsageRecord {
                 operation: row.operation,
                 estimated_input: whole(row.estimated_input),
                 started_at: row.started_at,
+                losses: row.losses.map(|it| serde_json::from_str(&it)).transpose().map_err(unreadable)?,
             },
         })
     }
