@@ -126,7 +126,7 @@ fn extend(part: &mut Part, delta: Delta) {
         (PartKind::ToolCall(call), Delta::Arguments(more)) => call.arguments.0.push_str(&more),
         (PartKind::Text { citations, .. }, Delta::Citation(citation)) => citations.push(citation),
         (PartKind::Text { .. } | PartKind::Refusal { .. }, Delta::Logprobs(more)) => {
-            part.logprobs.extend(more)
+            part.logprobs.extend(more);
         }
         (PartKind::Reasoning { state, .. }, Delta::State { kind, data }) => {
             *state = Some(OpaqueState { dialect: kind.dialect(), kind, data });

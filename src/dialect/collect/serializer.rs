@@ -67,7 +67,7 @@ impl Serializer {
         match event {
             ChatEvent::Start { .. } | ChatEvent::Usage(_) => out.push(event),
             ChatEvent::BlockStart { choice, block, kind, extra } => {
-                self.open(choice, block, kind, extra, out)
+                self.open(choice, block, kind, extra, out);
             }
             ChatEvent::Delta { block, delta } => self.extend(block, delta, out),
             ChatEvent::BlockEnd { block } => self.end(block, out),

@@ -107,12 +107,12 @@ proptest! {
             here = match here {
                 Value::Array(list) if !list.is_empty() => {
                     let index = step.index(list.len());
-                    at.push_str(&format!("/{index}"));
+                    at = format!("{at}/{index}");
                     &list[index]
                 }
                 Value::Object(map) if !map.is_empty() => {
                     let (key, inner) = map.iter().nth(step.index(map.len())).unwrap();
-                    at.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+                    at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
                     inner
                 }
                 _ => break,

@@ -57,7 +57,7 @@ impl Outward {
     pub fn push(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
         match event {
             ChatEvent::BlockStart { choice, block, kind, extra } => {
-                self.start(choice, block, kind, extra, out)
+                self.start(choice, block, kind, extra, out);
             }
             ChatEvent::Delta { block, delta: Delta::State { kind, data } } => {
                 let state = OpaqueState { dialect: kind.dialect(), kind, data };

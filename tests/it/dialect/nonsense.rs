@@ -96,7 +96,9 @@ proptest! {
         let answers = fixtures::all("answers");
         let fixture = at.get(&answers);
         let mut body = fixture.json();
-        changes.iter().for_each(|it| apply(it, &mut body));
+        for change in &changes {
+            apply(change, &mut body);
+        }
         let text = body.to_string();
         if let Ok(answer) = fixture.dialect.client().decode_response(text.as_bytes(), &Recall::default()) {
             for client in fixtures::DIALECTS {

@@ -46,7 +46,10 @@ async fn bookkeeping_that_is_lost_is_no_reason_to_refuse() {
     let request = Request::post("/v1/chat/completions", body.to_string()).bearer(KEY);
     let reply = gateway.send(&request.header("x-dragoman-translation", "strict")).await;
     assert_eq!(reply.status, 200);
-    assert_eq!(reply.header("x-dragoman-translation"), Some("dropped=/metadata; synthesized=/max_completion_tokens"));
+    assert_eq!(
+        reply.header("x-dragoman-translation"),
+        Some("dropped=/metadata; synthesized=/max_completion_tokens")
+    );
     gateway.stop().await;
 }
 

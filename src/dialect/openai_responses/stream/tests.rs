@@ -58,7 +58,9 @@ fn parts(events: &[Value]) -> Vec<Part> {
 /// The parts without what only this dialect says of them.
 fn bare_parts(events: &[Value]) -> Vec<Part> {
     let mut parts = parts(events);
-    parts.iter_mut().for_each(|it| it.extra = Extra::default());
+    for part in &mut parts {
+        part.extra = Extra::default();
+    }
     parts
 }
 
@@ -813,7 +815,9 @@ proptest! {
         let streamed = written(whole.clone());
         let mut back = collected(read(&streamed)).unwrap();
         let mut bare = back.choices[0].parts.clone();
-        bare.iter_mut().for_each(|it| it.extra = Extra::default());
+        for part in &mut bare {
+            part.extra = Extra::default();
+        }
         prop_assert_eq!(&bare, &whole.choices[0].parts);
         prop_assert_eq!(back.choices[0].finish.reason, reason);
         prop_assert_eq!(back.usage, whole.usage);

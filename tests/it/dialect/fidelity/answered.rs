@@ -147,8 +147,7 @@ fn said(answer: &ChatResponse, kinds: &[String]) -> Vec<String> {
                 part_facts(&part.kind).into_iter().map(|(kind, it)| (kind, format!("{} {it}", choice.index))),
             );
         }
-        let tokens: Vec<String> =
-            choice.parts.iter().flat_map(|it| &it.logprobs).map(|it| token(it)).collect();
+        let tokens: Vec<String> = choice.parts.iter().flat_map(|it| &it.logprobs).map(token).collect();
         all.extend((!tokens.is_empty()).then(|| ("logprobs", format!("{} {tokens:?}", choice.index))));
         if !text.is_empty() {
             all.push(("text", format!("{} {text}", choice.index)));
