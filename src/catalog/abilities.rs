@@ -163,6 +163,7 @@ mod tests {
                 "gpt-4.1-mini",
                 "gpt-5",
                 "gpt-5-chat-latest",
+                "gpt-5-search-api",
                 "gpt-5.1",
                 "gpt-5.1-chat-latest",
                 "gpt-5.2",
@@ -394,6 +395,19 @@ mod tests {
         assert!(!claude("claude-sonnet-4-6").prefill && !claude("claude-opus-5").prefill);
         assert_eq!(claude("claude-sonnet-4-5").structured_output, StructuredOutput::Native);
         assert_eq!(claude("claude-sonnet-4-20250514").structured_output, StructuredOutput::Tool);
+    }
+
+    #[test]
+    fn models_that_search_know_the_field_for_it() {
+        let of = |name: &str| abilities(CHAT, "openai", name);
+        for name in ["gpt-4o-search-preview", "gpt-4o-mini-search-preview-2025-03-11", "gpt-5-search-api"] {
+            let it = of(name);
+            assert!(it.web_search_options && it.sampling == SamplingFields::None, "{name}");
+        }
+        for name in ["gpt-4o", "gpt-5", "gpt-5.2", "unheard-of"] {
+            assert!(!of(name).web_search_options, "{name}");
+        }
+        assert!(of("gpt-5-search-api").efforts.is_empty());
     }
 
     #[test]

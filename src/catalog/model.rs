@@ -156,6 +156,8 @@ pub struct Abilities {
     pub media_urls: bool,
     /// Whether the provider's own tools may stand beside functions (Gemini: from 3).
     pub server_tools_with_functions: bool,
+    /// Whether the model searches the web and takes `web_search_options` (Chat).
+    pub web_search_options: bool,
 }
 
 impl Default for Abilities {
@@ -195,6 +197,7 @@ impl Default for Abilities {
             json_with_tools: true,
             media_urls: true,
             server_tools_with_functions: true,
+            web_search_options: false,
         }
     }
 }

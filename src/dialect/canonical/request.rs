@@ -36,10 +36,18 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// Where a tool stands.
+    pub fn tool_at(&self, index: usize) -> String {
+        match self.tools.get(index).and_then(Tool::field) {
+            Some(field) => format!("/{field}"),
+            None => format!("/tools/{index}"),
+        }
+    }
+
     /// Where the tools stand that are not among `allowed`.
     pub fn left_out<'a>(&'a self, allowed: &'a [String]) -> impl Iterator<Item = String> + 'a {
         let tools = self.tools.iter().enumerate().filter(|(_, it)| !allowed.contains(&it.name));
-        tools.map(|(at, _)| format!("/tools/{at}"))
+        tools.map(|(index, _)| self.tool_at(index))
     }
 }
 

@@ -185,7 +185,8 @@ impl Facts<'_> {
     }
 
     fn tool(&mut self, tool: &Tool, index: usize) {
-        let at = [format!("/tools/{index}"), format!("/functions/{index}")];
+        let mut at = vec![format!("/tools/{index}"), format!("/functions/{index}")];
+        at.extend(tool.field().map(|it| format!("/{it}")));
         let name = self.name(&tool.name);
         let value = match &tool.kind {
             // The settings of a search are its tool's: those that are not told are noted.
@@ -204,9 +205,9 @@ impl Facts<'_> {
                 format!("{name} {:?} {schema:?}", tool.description)
             }
         };
-        self.list.push(Fact { at: at.to_vec(), kind: "tool", value });
+        self.list.push(Fact { at: at.clone(), kind: "tool", value });
         if tool.strict == Some(true) {
-            self.list.push(Fact { at: at.to_vec(), kind: "strict tool", value: name });
+            self.list.push(Fact { at, kind: "strict tool", value: name });
         }
         self.extra(&tool.extra);
     }

@@ -25,7 +25,7 @@ impl Writer<'_> {
     }
 
     fn tool(&mut self, index: usize, tool: &Tool) -> Option<Value> {
-        let at = format!("/tools/{index}");
+        let at = self.request.tool_at(index);
         match &tool.kind {
             ToolKind::Function => {
                 Some(self.function(tool, tool.description.clone(), tool.schema.as_ref(), &at))

@@ -76,7 +76,7 @@ impl Writer<'_> {
         let mut tools = Tools::default();
         let mut builtins = Vec::new();
         for (index, tool) in self.request.tools.iter().enumerate() {
-            let at = format!("/tools/{index}");
+            let at = self.request.tool_at(index);
             match self.tool(tool, &at) {
                 Some((true, function)) => tools.functions.push(function),
                 Some((false, builtin)) => {

@@ -26,7 +26,7 @@ impl Writer<'_> {
                 kept.push(tool);
                 continue;
             }
-            let Some(value) = self.tool(tool, &format!("/tools/{index}")) else { continue };
+            let Some(value) = self.tool(tool, &request.tool_at(index)) else { continue };
             kept.push(tool);
             match &tool.namespaced {
                 Some(place) => into_namespace(&mut written, place, value),
