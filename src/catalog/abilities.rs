@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::catalog::model::{
         Effort::{High, Low, Max, Medium, Minimal, Xhigh},
-        MaxTokensField, SamplingFields, StructuredOutput, ThinkingControl,
+        MaxTokensField, SamplingFields, SchemaProfile, StructuredOutput, ThinkingControl,
     };
 
     const CHAT: &str = "openai-chat";
@@ -408,6 +408,20 @@ mod tests {
             assert!(!of(name).web_search_options, "{name}");
         }
         assert!(of("gpt-5-search-api").efforts.is_empty());
+    }
+
+    #[test]
+    fn picky_upstreams_have_a_profile_for_schemas() {
+        for (dialect, kind, name, profile) in [
+            (CHAT, "moonshot-cn", "kimi-k2.5", SchemaProfile::Moonshot),
+            (CHAT, "deepseek", "deepseek-chat", SchemaProfile::Deepseek),
+            (MESSAGES, "anthropic-compatible", "kimi-k2", SchemaProfile::Moonshot),
+            (MESSAGES, "anthropic-compatible", "deepseek-v4", SchemaProfile::Deepseek),
+            (CHAT, "vllm", "deepseek-v3.2", SchemaProfile::Full),
+            (CHAT, "openai", "gpt-5", SchemaProfile::Full),
+        ] {
+            assert_eq!(abilities(dialect, kind, name).schema, profile, "{kind} {name}");
+        }
     }
 
     #[test]

@@ -65,6 +65,12 @@ pub enum SchemaProfile {
     Full,
     /// As the subset of `OpenAPI` 3.0 that Gemini's `Schema` is.
     OpenApi,
+    /// Without the patterns that Rust's `regex` cannot read; the arguments of a tool are an object.
+    Deepseek,
+    /// As Moonshot's own subset, which is refused what is not in it.
+    Moonshot,
+    /// Without patterns that look ahead or behind.
+    Openai,
 }
 
 /// How a JSON schema for the answer is asked for.
@@ -148,7 +154,7 @@ pub struct Abilities {
     pub call_ids: bool,
     /// Whether the first call of each step of the current turn must have its thought signature (Gemini 3).
     pub thought_signatures: bool,
-    /// How the schemas of tools and answers are told (Gemini).
+    /// How the schemas of tools and answers are told.
     pub schema: SchemaProfile,
     /// Whether an answer may have a schema while there are tools (Gemini: from 3).
     pub json_with_tools: bool,

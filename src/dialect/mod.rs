@@ -22,6 +22,7 @@ mod openai_listing;
 pub mod openai_responses;
 pub mod pieces;
 pub mod scan;
+pub mod schema;
 pub mod state;
 pub mod tokenizer;
 mod upstream_words;

@@ -10,6 +10,37 @@ fn with(abilities: &str) -> String {
     format!("{BOTH}\nabilities: [{{ model: gpt-sim, {abilities} }}]\n")
 }
 
+/// A question with a tool whose one argument has this schema; written as nobody would write it twice.
+fn with_tool(argument: &Value) -> String {
+    let parameters = json!({"type": "object", "properties": {"a": argument}});
+    format!(
+        r#"{{ "model":"smart","x_unknown":1e2, "messages":[{{"role":"user","content":"Hello"}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{parameters}}}}}]}}"#
+    )
+}
+
+#[tokio::test]
+async fn ec_149_a_schema_that_is_refused_is_put_right_and_any_other_body_passes_as_it_is() {
+    let gateway = TestGateway::start(&with("schema: deepseek"), "strict: false\n").await;
+    let good = with_tool(&json!({"type": "string", "pattern": "^[a-z]$"}));
+    let reply = gateway.chat(good.clone()).await;
+    assert_eq!((reply.status, reply.header("x-dragoman-translation")), (200, None));
+    let passed = String::from_utf8(gateway.upstream_body(1).await).unwrap();
+    assert_eq!(passed, good.replace(r#""smart""#, r#""gpt-sim""#));
+
+    let reply = gateway.chat(with_tool(&json!({"type": "string", "pattern": "^[^\\0]$"}))).await;
+    let noted = reply.header("x-dragoman-translation");
+    let expected = "dropped=/x_unknown,/tools/0/parameters/properties/a/pattern";
+    assert_eq!(
+        (reply.status, noted),
+        (200, Some(expected)),
+        "it is written anew, as for a client of another dialect"
+    );
+    let told = gateway.upstream_json(2).await;
+    assert_eq!(told["tools"][0]["function"]["parameters"]["properties"]["a"], json!({"type": "string"}));
+    assert_eq!(told["model"], "gpt-sim");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn a_search_that_no_model_makes_is_refused_by_name_if_the_client_is_strict() {
     let gateway = TestGateway::with_both("").await;
