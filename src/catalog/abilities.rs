@@ -422,6 +422,7 @@ mod tests {
         ] {
             assert_eq!(abilities(dialect, kind, name).schema, profile, "{kind} {name}");
         }
+        assert!(!abilities(CHAT, "vllm", "qwen3-32b").think_tags, "tags are for the operator to say");
     }
 
     #[test]

@@ -164,6 +164,9 @@ pub struct Abilities {
     pub server_tools_with_functions: bool,
     /// Whether the model searches the web and takes `web_search_options` (Chat).
     pub web_search_options: bool,
+    /// Whether answers may begin with their reasoning between `<think>` and `</think>` (Chat: open models whose server has
+    /// no parser for it). It is told as reasoning then, which costs the bytes' passing untouched.
+    pub think_tags: bool,
 }
 
 impl Default for Abilities {
@@ -204,6 +207,7 @@ impl Default for Abilities {
             media_urls: true,
             server_tools_with_functions: true,
             web_search_options: false,
+            think_tags: false,
         }
     }
 }

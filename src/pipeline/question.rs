@@ -134,8 +134,12 @@ impl Question {
             && !verbatim::needs_canonical(&self.scan)
     }
 
-    /// Whether a model of its own dialect takes the body as it is: schemas that the model refuses are put right.
+    /// Whether a model of its own dialect takes the body, and its client the answer, as they are: schemas that the model
+    /// refuses are put right, and an answer with its reasoning in the text is taken apart.
     pub fn passes(&self, abilities: &Abilities) -> bool {
+        if self.dialect == DialectId::OpenaiChat && abilities.think_tags {
+            return false;
+        }
         let may_hold_schemas = ["tools", "functions", "response_format", "text", "output_config"]
             .iter()
             .any(|it| self.scan.span(it).is_some());

@@ -11,6 +11,7 @@ mod messages;
 mod request;
 mod response;
 mod stream;
+mod think_tags;
 mod tools;
 pub(super) mod usage;
 

@@ -2,12 +2,53 @@
 
 use serde_json::{Value, json};
 
-use super::events;
+use super::{chat, chat_stream, events, messages};
 use crate::support::gateway::{BOTH, TestGateway};
+
+const TAGGED: &str = "
+rules:
+  - reply: { answer: { text: \"<think>hm, let me see</think>\\n\\nyes\" } }
+";
 
 /// `BOTH`, where the Chat model's abilities are these too.
 fn with(abilities: &str) -> String {
     format!("{BOTH}\nabilities: [{{ model: gpt-sim, {abilities} }}]\n")
+}
+
+#[tokio::test]
+async fn ec_175_a_chat_client_is_told_the_reasoning_of_a_model_that_tags_it() {
+    let gateway = TestGateway::start(&with("think-tags: true"), TAGGED).await;
+    let answer = gateway.chat(chat("smart")).await.json().await;
+    let message = &answer["choices"][0]["message"];
+    assert_eq!(
+        (&message["reasoning_content"], &message["content"]),
+        (&json!("hm, let me see"), &json!("yes"))
+    );
+    let stream = gateway.chat(chat_stream("smart")).await.text().await;
+    let joined = |key: &str| -> String {
+        events(&stream)
+            .iter()
+            .filter_map(|it| it["choices"][0]["delta"][key].as_str().map(str::to_owned))
+            .collect()
+    };
+    assert_eq!(
+        (joined("reasoning_content"), joined("content")),
+        ("hm, let me see".to_owned(), "yes".to_owned())
+    );
+    let answer = gateway.messages(messages("smart")).await.json().await;
+    assert_eq!(answer["content"][0]["thinking"], "hm, let me see", "{answer}");
+    assert_eq!(answer["content"][1]["text"], "yes", "{answer}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn ec_175_tags_stay_in_the_text_of_any_other_model() {
+    let gateway = TestGateway::with_both(TAGGED).await;
+    let answer = gateway.chat(chat("smart")).await.json().await;
+    let message = &answer["choices"][0]["message"];
+    assert_eq!(message["content"], "<think>hm, let me see</think>\n\nyes");
+    assert_eq!(message.get("reasoning_content"), None);
+    gateway.stop().await;
 }
 
 /// A question with a tool whose one argument has this schema; written as nobody would write it twice.
