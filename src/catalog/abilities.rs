@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::catalog::model::{
         Effort::{High, Low, Max, Medium, Minimal, Xhigh},
-        MaxTokensField, SamplingFields, StructuredOutput, ThinkingControl,
+        MaxTokensField, SamplingFields, SchemaProfile, StructuredOutput, ThinkingControl,
     };
 
     const CHAT: &str = "openai-chat";
@@ -163,6 +163,7 @@ mod tests {
                 "gpt-4.1-mini",
                 "gpt-5",
                 "gpt-5-chat-latest",
+                "gpt-5-search-api",
                 "gpt-5.1",
                 "gpt-5.1-chat-latest",
                 "gpt-5.2",
@@ -394,6 +395,34 @@ mod tests {
         assert!(!claude("claude-sonnet-4-6").prefill && !claude("claude-opus-5").prefill);
         assert_eq!(claude("claude-sonnet-4-5").structured_output, StructuredOutput::Native);
         assert_eq!(claude("claude-sonnet-4-20250514").structured_output, StructuredOutput::Tool);
+    }
+
+    #[test]
+    fn models_that_search_know_the_field_for_it() {
+        let of = |name: &str| abilities(CHAT, "openai", name);
+        for name in ["gpt-4o-search-preview", "gpt-4o-mini-search-preview-2025-03-11", "gpt-5-search-api"] {
+            let it = of(name);
+            assert!(it.web_search_options && it.sampling == SamplingFields::None, "{name}");
+        }
+        for name in ["gpt-4o", "gpt-5", "gpt-5.2", "unheard-of"] {
+            assert!(!of(name).web_search_options, "{name}");
+        }
+        assert!(of("gpt-5-search-api").efforts.is_empty());
+    }
+
+    #[test]
+    fn picky_upstreams_have_a_profile_for_schemas() {
+        for (dialect, kind, name, profile) in [
+            (CHAT, "moonshot-cn", "kimi-k2.5", SchemaProfile::Moonshot),
+            (CHAT, "deepseek", "deepseek-chat", SchemaProfile::Deepseek),
+            (MESSAGES, "anthropic-compatible", "kimi-k2", SchemaProfile::Moonshot),
+            (MESSAGES, "anthropic-compatible", "deepseek-v4", SchemaProfile::Deepseek),
+            (CHAT, "vllm", "deepseek-v3.2", SchemaProfile::Full),
+            (CHAT, "openai", "gpt-5", SchemaProfile::Full),
+        ] {
+            assert_eq!(abilities(dialect, kind, name).schema, profile, "{kind} {name}");
+        }
+        assert!(!abilities(CHAT, "vllm", "qwen3-32b").think_tags, "tags are for the operator to say");
     }
 
     #[test]

@@ -65,6 +65,12 @@ pub enum SchemaProfile {
     Full,
     /// As the subset of `OpenAPI` 3.0 that Gemini's `Schema` is.
     OpenApi,
+    /// Without the patterns that Rust's `regex` cannot read; the arguments of a tool are an object.
+    Deepseek,
+    /// As Moonshot's own subset, which is refused what is not in it.
+    Moonshot,
+    /// Without patterns that look ahead or behind.
+    Openai,
 }
 
 /// How a JSON schema for the answer is asked for.
@@ -148,7 +154,7 @@ pub struct Abilities {
     pub call_ids: bool,
     /// Whether the first call of each step of the current turn must have its thought signature (Gemini 3).
     pub thought_signatures: bool,
-    /// How the schemas of tools and answers are told (Gemini).
+    /// How the schemas of tools and answers are told.
     pub schema: SchemaProfile,
     /// Whether an answer may have a schema while there are tools (Gemini: from 3).
     pub json_with_tools: bool,
@@ -156,6 +162,11 @@ pub struct Abilities {
     pub media_urls: bool,
     /// Whether the provider's own tools may stand beside functions (Gemini: from 3).
     pub server_tools_with_functions: bool,
+    /// Whether the model searches the web and takes `web_search_options` (Chat).
+    pub web_search_options: bool,
+    /// Whether answers may begin with their reasoning between `<think>` and `</think>` (Chat: open models whose server has
+    /// no parser for it). It is told as reasoning then, which costs the bytes' passing untouched.
+    pub think_tags: bool,
 }
 
 impl Default for Abilities {
@@ -195,6 +206,8 @@ impl Default for Abilities {
             json_with_tools: true,
             media_urls: true,
             server_tools_with_functions: true,
+            web_search_options: false,
+            think_tags: false,
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod openai_responses;
 pub mod pieces;
 pub mod places;
 pub mod scan;
+pub mod schema;
 pub mod state;
 pub mod tokenizer;
 mod upstream_words;
@@ -150,6 +151,8 @@ pub struct Recall {
     pub json_tool: Option<String>,
     /// Tools of free text that were told as functions with one string `input`, by the name the upstream was told.
     pub custom_tools: std::collections::HashSet<String>,
+    /// Whether a `<think>` that an answer's text begins with holds its reasoning (Chat).
+    pub think_tags: bool,
 }
 
 /// A request in an upstream's words.

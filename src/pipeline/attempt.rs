@@ -215,7 +215,7 @@ impl Pipeline {
         // An answer in another form than the client's is read and written anew.
         let is_same_form = asks_stream == question.stream;
         let is_verbatim = question.is_verbatim() && is_same_form && thoughts == Thoughts::Sent;
-        if dialect == question.dialect && is_verbatim {
+        if dialect == question.dialect && is_verbatim && question.passes(&abilities) {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
                 _ => IncludeUsage::Ask,

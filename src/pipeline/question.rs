@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 
 use super::{ReplyForm, Told, error};
 use crate::{
-    catalog::ModelName,
+    catalog::{Abilities, ModelName},
     dialect::{
         ChatRequest, DecodeError, DialectId, Pieces,
         beside::Lightened,
         canonical::Namespaced,
         places::Places,
         scan::{self, Scan, ValueKind},
-        state, verbatim,
+        schema, state, verbatim,
     },
     kernel::error::{ErrorKind, GatewayError},
     upstream::Operation,
@@ -133,6 +133,21 @@ impl Question {
             && !self.may_hold_carriers
             && (self.told.model.is_none() || self.scan.field("model").is_none())
             && !verbatim::needs_canonical(&self.scan)
+    }
+
+    /// Whether a model of its own dialect takes the body, and its client the answer, as they are: schemas that the model
+    /// refuses are put right, and an answer with its reasoning in the text is taken apart.
+    pub fn passes(&self, abilities: &Abilities) -> bool {
+        if self.dialect == DialectId::OpenaiChat && abilities.think_tags {
+            return false;
+        }
+        let may_hold_schemas = ["tools", "functions", "response_format", "text", "output_config"]
+            .iter()
+            .any(|it| self.scan.span(it).is_some());
+        // What cannot be read is its upstream's to judge.
+        !may_hold_schemas
+            || !schema::is_picky(abilities)
+            || self.decoded().map_or(true, |it| schema::fits(it, abilities))
     }
 
     /// The whole request, decoded once. Its long media lie beside: what is made of it goes through [`Self::restored`].

@@ -173,6 +173,9 @@ async fn a_strict_vendor_refuses_what_the_real_one_refuses() {
         (json!({"stream_options": {"include_usage": true}}), "stream_options"),
         (json!({"tools": []}), "tools"),
         (json!({"tool_choice": "auto"}), "tool_choice"),
+        (json!({"model": "gpt-4o", "web_search_options": {}}), "web_search_options"),
+        (json!({"web_search_options": {"search_context_size": "huge"}}), "search_context_size"),
+        (json!({"web_search_options": {"user_location": {"type": "approximate", "city": "x"}}}), "city"),
         (json!({"messages": [user, call, user]}), "tool_calls"),
         (json!({"messages": [user, {"role": "tool", "tool_call_id": "c1", "content": ""}]}), "tool"),
     ] {
@@ -180,6 +183,10 @@ async fn a_strict_vendor_refuses_what_the_real_one_refuses() {
         assert_eq!(reply.status, 400, "{fields}");
         assert!(reply.json()["error"]["message"].as_str().unwrap().contains(named), "{}", reply.body);
     }
+    let place = json!({"type": "approximate", "approximate": {"country": "DE"}});
+    let searching = json!({"model": "gpt-4o-search-preview", "web_search_options":
+        {"search_context_size": "low", "user_location": place}});
+    assert_eq!(post(&sim, CHAT, &with(chat("hi"), &searching)).await.status, 200);
     let tool = json!([{"name": "f", "input_schema": {"type": "object"}}]);
     let calling =
         json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]});

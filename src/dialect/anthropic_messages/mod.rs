@@ -15,7 +15,8 @@ use http::StatusCode;
 
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
-    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason, wire,
+    EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason, schema,
+    wire,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -87,7 +88,7 @@ impl ClientCodec for AnthropicMessages {
         model: &UpstreamModel,
         abilities: &Abilities,
     ) -> Result<Encoded, EncodeError> {
-        encode::request(request, model, abilities)
+        schema::told(request, abilities, |it| encode::request(it, model, abilities))
     }
 
     fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError> {

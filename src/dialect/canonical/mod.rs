@@ -28,7 +28,10 @@ pub use request::{
     StreamRequest, Turn,
 };
 pub use response::{ChatResponse, Choice, Finish, FinishReason};
-pub use tool::{Arguments, Builtin, Location, Namespaced, Tool, ToolCall, ToolChoice, ToolKind, WebSearch};
+pub use tool::{
+    Arguments, Builtin, Location, Namespaced, Tool, ToolCall, ToolChoice, ToolKind, WEB_SEARCH_OPTIONS,
+    WebSearch,
+};
 pub use usage::TokenUsage;
 
 use super::{DialectId, Loss, Severity};

@@ -22,7 +22,16 @@ pub struct Tool {
     pub extra: Extra,
 }
 
+/// The field by which Chat asks for a search of the web: no tool there, but one to everyone else.
+pub const WEB_SEARCH_OPTIONS: &str = "web_search_options";
+
 impl Tool {
+    /// The field of a Chat request that this is, if it is none of its tools.
+    pub fn field(&self) -> Option<&'static str> {
+        let ToolKind::Builtin { dialect: DialectId::OpenaiChat, raw, .. } = &self.kind else { return None };
+        (raw.get("type").is_none() && raw.get(WEB_SEARCH_OPTIONS).is_some()).then_some(WEB_SEARCH_OPTIONS)
+    }
+
     /// A tool of free text for those who know functions only: a function with one string, `input`. Its grammar, if it has
     /// one, goes into the description. Chat nests the grammar in its `format`, Responses does not.
     pub fn as_function_of_text(&self, format: Option<&Value>) -> (Option<String>, Value) {

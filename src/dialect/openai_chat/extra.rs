@@ -28,7 +28,6 @@ const KNOWN: &[&str] = &[
     "safety_identifier",
     "store",
     "stream_options",
-    "web_search_options",
 ];
 
 /// Puts Chat's fields into `object`, never over what is there; notes those of another dialect, and those the upstream

@@ -12,6 +12,7 @@ mod messages;
 mod request;
 mod response;
 mod stream;
+mod think_tags;
 mod tools;
 pub(super) mod usage;
 
@@ -21,7 +22,7 @@ use http::StatusCode;
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
     EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
-    openai_error as error, openai_listing as listing,
+    openai_error as error, openai_listing as listing, schema,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -85,7 +86,7 @@ impl ClientCodec for OpenaiChat {
         model: &UpstreamModel,
         abilities: &Abilities,
     ) -> Result<Encoded, EncodeError> {
-        request::encode::encode(request, model, abilities)
+        schema::told(request, abilities, |it| request::encode::encode(it, model, abilities))
     }
 
     fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError> {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{
     ChatRequest, ChatResponse, ClientCodec, DecodeError, DialectId, EncodeError, Encoded, EventDecoder,
     EventEncoder, ModelEntry, Recall, ReplyContext, ServerCodec, WireError, canonical::FinishReason,
-    openai_listing as listing,
+    openai_listing as listing, schema,
 };
 use crate::{
     catalog::{Abilities, UpstreamModel},
@@ -85,7 +85,7 @@ impl ClientCodec for OpenaiResponses {
         model: &UpstreamModel,
         abilities: &Abilities,
     ) -> Result<Encoded, EncodeError> {
-        request::encode(request, model, abilities)
+        schema::told(request, abilities, |it| request::encode(it, model, abilities))
     }
 
     fn decode_response(&self, body: &[u8], recall: &Recall) -> Result<ChatResponse, DecodeError> {

@@ -80,7 +80,37 @@ pub(super) fn judge(body: &Value, _call: Call<'_>) -> Result<(), Complaint> {
     stops(&body["stop"])?;
     tools(body)?;
     format(&body["response_format"])?;
+    search(body)?;
     messages(&body["messages"])
+}
+
+/// Only the models that search know the field; of OpenAI's own their name says so.
+fn search(body: &Value) -> Result<(), Complaint> {
+    let at = "web_search_options";
+    let options = &body[at];
+    if options.is_null() {
+        return Ok(());
+    }
+    let model = body["model"].as_str().unwrap_or_default();
+    let is_openais = ["gpt-3", "gpt-4", "gpt-5", "o1", "o3", "o4"].iter().any(|it| model.starts_with(it));
+    require(!is_openais || model.contains("search"), at, "unknown parameter: 'web_search_options'")?;
+    require(options.is_object(), at, &format!("{at}: expected an object"))?;
+    only_known(options, &["search_context_size", "user_location"], at, "unknown parameter")?;
+    let size = &options["search_context_size"];
+    let known = size.is_null() || ["low", "medium", "high"].map(Value::from).contains(size);
+    require(known, at, &format!("{at}.search_context_size: unsupported value"))?;
+    let location = &options["user_location"];
+    if location.is_null() {
+        return Ok(());
+    }
+    let at = &format!("{at}.user_location");
+    only_known(location, &["type", "approximate"], at, "unknown parameter")?;
+    require(location["type"] == "approximate", at, &format!("{at}.type: expected `approximate`"))?;
+    let place = &location["approximate"];
+    require(place.is_object(), at, &format!("{at}.approximate: required"))?;
+    only_known(place, &["city", "country", "region", "timezone"], at, "unknown parameter")?;
+    let texts = place.as_object().is_some_and(|it| it.values().all(|it| it.is_string() || it.is_null()));
+    require(texts, at, &format!("{at}.approximate: expected strings"))
 }
 
 fn numbers(body: &Value) -> Result<(), Complaint> {

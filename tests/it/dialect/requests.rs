@@ -38,6 +38,7 @@ fn abilities(dialect: DialectId, asked: &Value) -> Abilities {
             } else {
                 MaxTokensField::MaxTokens
             },
+            web_search_options: true,
             ..common
         },
         DialectId::AnthropicMessages => Abilities {

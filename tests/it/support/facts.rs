@@ -185,7 +185,7 @@ impl Facts<'_> {
     }
 
     fn tool(&mut self, tool: &Tool) {
-        let at = [tool.at.clone()];
+        let at = vec![tool.at.clone()];
         let name = self.name(&tool.name);
         let value = match &tool.kind {
             // The settings of a search are its tool's: those that are not told are noted.
@@ -204,9 +204,9 @@ impl Facts<'_> {
                 format!("{name} {:?} {schema:?}", tool.description)
             }
         };
-        self.list.push(Fact { at: at.to_vec(), kind: "tool", value });
+        self.list.push(Fact { at: at.clone(), kind: "tool", value });
         if tool.strict == Some(true) {
-            self.list.push(Fact { at: at.to_vec(), kind: "strict tool", value: name });
+            self.list.push(Fact { at, kind: "strict tool", value: name });
         }
         self.extra(&tool.extra);
     }

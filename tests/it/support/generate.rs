@@ -77,6 +77,23 @@ fn maybe(fields: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     }
 }
 
+/// How the web is to be searched, in Chat's words.
+fn search() -> impl Strategy<Value = Value> {
+    let place = prop::collection::btree_map(
+        prop::sample::select(vec!["city", "country", "region", "timezone"]),
+        "[A-Z][a-z]{1,6}",
+        0..4,
+    );
+    let size = prop::sample::select(vec!["low", "medium", "high"]);
+    (prop::option::of(size), prop::option::of(place)).prop_map(|(size, place)| {
+        let mut options = Map::new();
+        maybe(&mut options, "search_context_size", size.map(Value::from));
+        let location = place.map(|it| json!({ "type": "approximate", "approximate": it }));
+        maybe(&mut options, "user_location", location);
+        Value::Object(options)
+    })
+}
+
 fn chat_request() -> impl Strategy<Value = Value> {
     let settings = (
         prop::option::of(1..9_000u32),
@@ -85,10 +102,11 @@ fn chat_request() -> impl Strategy<Value = Value> {
         prop::option::of(prop::sample::select(vec![json!(["A"]), json!(["A", "B"])])),
         prop::option::of(prop::sample::select(vec!["low", "medium", "high"])),
         prop::option::of("[a-z0-9]{1,8}"),
+        prop::option::of(search()),
         any::<bool>(),
     );
     (prop::option::of(text()), rounds(), text(), schema(), settings).prop_map(
-        |(system, rounds, last, schema, (limit, temperature, seed, stop, effort, user, stream))| {
+        |(system, rounds, last, schema, (limit, temperature, seed, stop, effort, user, search, stream))| {
             let mut messages = Vec::new();
             let mut calls = 0;
             messages.extend(system.map(|it| json!({ "role": "system", "content": it })));
@@ -123,6 +141,7 @@ fn chat_request() -> impl Strategy<Value = Value> {
             maybe(&mut body, "stop", stop);
             maybe(&mut body, "reasoning_effort", effort.map(Value::from));
             maybe(&mut body, "user", user.map(Value::from));
+            maybe(&mut body, "web_search_options", search);
             if stream {
                 body.insert("stream".into(), true.into());
                 body.insert("stream_options".into(), json!({ "include_usage": true }));

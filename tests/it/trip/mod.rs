@@ -13,6 +13,7 @@ mod losses;
 mod must_stream;
 mod objects;
 mod patience;
+mod quirks;
 mod realtime;
 mod restarts;
 mod routes;

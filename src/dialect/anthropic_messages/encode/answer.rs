@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{self, DEEPEST, LIST, NAMED, ONE};
+use super::schema;
+use crate::dialect::schema::walk;
 
 /// Constraints that are refused: the description tells them instead.
 const TOLD: [&str; 20] = [
@@ -39,16 +40,13 @@ pub(super) fn closed(schema: &Value) -> (Value, bool) {
     let mut schema = schema.clone();
     let mut was_open = false;
     if let Value::Object(root) = &mut schema {
-        schema::repair(root, 0);
-        close(root, 0, &mut was_open);
+        schema::repair(root);
+        walk::each(root, &mut |place, _| close(place, &mut was_open));
     }
     (schema, was_open)
 }
 
-fn close(schema: &mut Map<String, Value>, depth: usize, was_open: &mut bool) {
-    if depth > DEEPEST {
-        return;
-    }
+fn close(schema: &mut Map<String, Value>, was_open: &mut bool) {
     if !schema.contains_key("anyOf")
         && let Some(variants) = schema.shift_remove("oneOf")
     {
@@ -63,23 +61,6 @@ fn close(schema: &mut Map<String, Value>, depth: usize, was_open: &mut bool) {
     if is_object {
         let before = schema.insert("additionalProperties".to_owned(), json!(false));
         *was_open |= before.is_some_and(|it| it != json!(false));
-    }
-    for key in ONE {
-        if let Some(Value::Object(it)) = schema.get_mut(key) {
-            close(it, depth + 1, was_open);
-        }
-    }
-    for key in LIST {
-        let variants = schema.get_mut(key).and_then(Value::as_array_mut);
-        for it in variants.into_iter().flatten().filter_map(Value::as_object_mut) {
-            close(it, depth + 1, was_open);
-        }
-    }
-    for key in NAMED {
-        let named = schema.get_mut(key).and_then(Value::as_object_mut);
-        for it in named.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
-            close(it, depth + 1, was_open);
-        }
     }
 }
 

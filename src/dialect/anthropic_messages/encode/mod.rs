@@ -96,7 +96,15 @@ impl Writer<'_> {
         self.request_extra(&mut body);
         cache::settle(&mut body, self.abilities.cache_control, &mut self.losses);
         let custom_tools = self.custom_tools();
-        Ok((body, Recall { names: self.names.recall(), json_tool: output.tool_name, custom_tools }))
+        Ok((
+            body,
+            Recall {
+                names: self.names.recall(),
+                json_tool: output.tool_name,
+                custom_tools,
+                ..Recall::default()
+            },
+        ))
     }
 
     fn max_tokens(&mut self) -> u64 {

@@ -1,20 +1,8 @@
 //! JSON schemas of tools, as Anthropic takes them: draft 2020-12, with an object at the root.
-//!
-//! The walk knows where a schema stands and where a name does: a property called `type` is no keyword.
 
 use serde_json::{Map, Value, json};
 
-/// How deep a schema is put right; what lies deeper is left as it is.
-pub(super) const DEEPEST: usize = 64;
-
-/// Keywords that hold one schema.
-pub(super) const ONE: [&str; 8] =
-    ["items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"];
-/// Keywords that hold a list of schemas.
-pub(super) const LIST: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
-/// Keywords that hold schemas by name.
-pub(super) const NAMED: [&str; 5] =
-    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+use crate::dialect::schema::walk::{NAMED, each};
 
 /// Returns a schema for a tool's arguments, and what had to be changed of it that the model may notice.
 pub(super) fn arguments(schema: Option<&Value>) -> (Value, Option<&'static str>) {
@@ -22,7 +10,7 @@ pub(super) fn arguments(schema: Option<&Value>) -> (Value, Option<&'static str>)
         return (json!({"type": "object", "properties": {}}), None);
     };
     let mut schema = schema.clone();
-    repair(&mut schema, 0);
+    repair(&mut schema);
     let note = root(&mut schema);
     (Value::Object(schema), note)
 }
@@ -105,33 +93,15 @@ fn is_bare_properties(schema: &Map<String, Value>) -> bool {
 }
 
 /// Puts right what other dialects and older drafts write otherwise.
-pub(super) fn repair(schema: &mut Map<String, Value>, depth: usize) {
-    if depth > DEEPEST {
-        return;
-    }
-    lower_types(schema);
-    nullable(schema);
-    for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
-        exclusive(schema, flag, limit);
-    }
-    for key in ONE {
-        if let Some(Value::Object(it)) = schema.get_mut(key) {
-            repair(it, depth + 1);
+pub(super) fn repair(schema: &mut Map<String, Value>) {
+    each(schema, &mut |place, _| {
+        lower_types(place);
+        nullable(place);
+        for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+            exclusive(place, flag, limit);
         }
-    }
-    for key in LIST {
-        let variants = schema.get_mut(key).and_then(Value::as_array_mut);
-        for it in variants.into_iter().flatten().filter_map(Value::as_object_mut) {
-            repair(it, depth + 1);
-        }
-    }
-    promote_required(schema);
-    for key in NAMED {
-        let named = schema.get_mut(key).and_then(Value::as_object_mut);
-        for it in named.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
-            repair(it, depth + 1);
-        }
-    }
+        promote_required(place);
+    });
 }
 
 /// `STRING` → `string`, as Gemini writes types.

@@ -68,6 +68,7 @@ fn names_custom_tools_and_emulated_output_are_recalled() {
         names: [("a_b".to_owned(), "a.b".to_owned())].into(),
         json_tool: Some("j".into()),
         custom_tools: ["p".to_owned()].into(),
+        ..Recall::default()
     };
     let body = json!({"content": [
         {"type": "tool_use", "id": "1", "name": "a_b", "input": {}},

@@ -384,6 +384,7 @@ fn names_custom_tools_and_emulated_output_are_recalled() {
         names: [("a_b".to_owned(), "a.b".to_owned()), ("p_q".to_owned(), "p.q".to_owned())].into(),
         json_tool: Some("respond_with_json".into()),
         custom_tools: ["p_q".to_owned()].into(),
+        ..Recall::default()
     };
     let call = |index: u32, name: &str, json: &str| {
         vec![

@@ -300,6 +300,7 @@ mod tests {
             names: [("files_read".to_owned(), "files.read".to_owned())].into(),
             json_tool: Some("answer".to_owned()),
             custom_tools: ["patch".to_owned()].into(),
+            ..Recall::default()
         };
         let mut calls = Calls::new(&recall, String::new());
         let mut take = |name: &str, args: Value| {

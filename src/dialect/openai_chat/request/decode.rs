@@ -22,7 +22,8 @@ pub(in crate::dialect::openai_chat) fn decode(body: &[u8]) -> Result<ChatRequest
     if responses_shape && let Some(text) = fields.string("instructions")? {
         turns.insert(0, instructions(text));
     }
-    let (tools, legacy_functions) = tools(&mut fields)?;
+    let (mut tools, legacy_functions) = tools(&mut fields)?;
+    tools.extend(tools::decode::search(&mut fields)?);
     let tool_choice = tool_choice(&mut fields)?;
     let parallel_tool_calls = fields.bool("parallel_tool_calls")?;
     let (output, format_rest) = format::decode(&mut fields)?;

@@ -29,7 +29,7 @@ pub(in crate::dialect::openai_chat) fn encode(
 ) -> Result<Encoded, EncodeError> {
     foreign::refuse_stateful(request)?;
     let names = NameMap::of(request, NameRule::plain(abilities.max_tool_name));
-    let mut recall = Recall { names: names.recall(), ..Recall::default() };
+    let mut recall = Recall { names: names.recall(), think_tags: abilities.think_tags, ..Recall::default() };
     let (conversation, mut losses) = pairing::repair(&request.conversation);
     let asked = format::encode(request, abilities, &mut losses);
     let messages = messages::encode::write(

@@ -7,7 +7,11 @@ use crate::dialect::{
     canonical::{Arguments, Choice, Extra, Part, PartKind, ToolCall, names::minted_id},
     fields::as_count,
     json,
-    openai_chat::{CHAT, annotations, error, finish, logprobs, usage},
+    openai_chat::{
+        CHAT, annotations, error, finish, logprobs,
+        think_tags::{Said, Splitter},
+        usage,
+    },
 };
 
 pub(in crate::dialect::openai_chat) fn decode(
@@ -165,6 +169,17 @@ impl Message<'_> {
                 }
             }
             _ => {}
+        }
+        let is_told_apart = self.parts.iter().any(|it| matches!(it.kind, PartKind::Reasoning { .. }));
+        if self.recall.think_tags && !is_told_apart {
+            for said in Splitter::whole(&std::mem::take(&mut whole)) {
+                match said {
+                    Said::Reasoning(text) => {
+                        self.parts.push(Part::new(PartKind::Reasoning { text, state: None }));
+                    }
+                    Said::Text(text) => whole.push_str(&text),
+                }
+            }
         }
         if !whole.is_empty() {
             self.parts.push(Part::new(PartKind::Text { text: whole, citations }));

@@ -206,6 +206,7 @@ fn what_the_request_disguised_is_undone() {
         names: [("fs_read".to_owned(), "fs.read".to_owned())].into(),
         json_tool: Some("respond_with_json".to_owned()),
         custom_tools: ["apply".to_owned()].into(),
+        ..Recall::default()
     };
     let body = message(
         &json!({"tool_calls": [
@@ -257,4 +258,22 @@ fn mistrals_parts_are_thought_and_text() {
     let parts = &decode(&body).choices[0].parts;
     assert_eq!(parts[0].kind, PartKind::Reasoning { text: "hm".to_owned(), state: None });
     assert_eq!(parts[1].as_text(), Some("a"));
+}
+
+#[test]
+fn ec_175_tags_in_a_whole_answer_are_reasoning_if_the_model_writes_them() {
+    let parts = |message: Value, think_tags: bool| {
+        let recall = Recall { think_tags, ..Recall::default() };
+        let body = self::message(&message, "stop").to_string();
+        let answer = OPENAI_CHAT.decode_response(body.as_bytes(), &recall).unwrap();
+        answer.choices.into_iter().flat_map(|it| it.parts).map(|it| it.kind).collect::<Vec<_>>()
+    };
+    let thought = |text: &str| PartKind::Reasoning { text: text.to_owned(), state: None };
+    let text = |text: &str| Part::text(text).kind;
+    let tagged = json!({"role": "assistant", "content": "<think>hm</think>\n\nyes"});
+    assert_eq!(parts(tagged.clone(), true), [thought("hm"), text("yes")]);
+    assert_eq!(parts(tagged, false), [text("<think>hm</think>\n\nyes")]);
+    assert_eq!(parts(json!({"role": "assistant", "content": "<think>hm"}), true), [thought("hm")]);
+    let apart = json!({"role": "assistant", "reasoning_content": "hm", "content": "<think>no</think>"});
+    assert_eq!(parts(apart, true), [thought("hm"), text("<think>no</think>")]);
 }

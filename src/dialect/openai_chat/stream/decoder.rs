@@ -6,16 +6,18 @@ use serde_json::Value;
 use super::{
     chunk::{self, Chunk, ChunkChoice, Content, Delta as ChunkDelta, Fragment},
     fragments::{Calls, Sink},
+    kind::Kind,
 };
 use crate::{
     dialect::{
         DecodeError, EventDecoder, Recall, SseFrame, WireError,
-        canonical::{BlockKind, ChatEvent, Delta, TokenLogprob},
+        canonical::{ChatEvent, Delta, TokenLogprob},
         json,
         openai_chat::{
             annotations, error, finish,
             logprobs::{self, Logprobs},
             response::decode::{details, texts},
+            think_tags::{self, Splitter},
             usage,
         },
     },
@@ -43,35 +45,12 @@ struct ChoiceState {
     held: Vec<(Kind, String)>,
     /// How likely the tokens were of what is said next.
     likely: Logprobs,
+    /// Takes reasoning out of the text, where it may be in there.
+    splitter: Option<Splitter>,
     refused: bool,
     spoke: bool,
     finish: Option<String>,
     matched: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Text,
-    Reasoning,
-    Refusal,
-}
-
-impl Kind {
-    fn block(self) -> BlockKind {
-        match self {
-            Self::Text => BlockKind::Text,
-            Self::Reasoning => BlockKind::Reasoning,
-            Self::Refusal => BlockKind::Refusal,
-        }
-    }
-
-    fn delta(self, text: String) -> Delta {
-        match self {
-            Self::Text => Delta::Text(text),
-            Self::Reasoning => Delta::Reasoning(text),
-            Self::Refusal => Delta::Refusal(text),
-        }
-    }
 }
 
 impl Decoder {
@@ -133,7 +112,8 @@ impl Decoder {
     fn choice(&mut self, choice: ChunkChoice<'_>, events: &mut Vec<ChatEvent>) {
         let index = choice.index.unwrap_or(0);
         let at = self.choices.iter().position(|it| it.index == index).unwrap_or_else(|| {
-            self.choices.push(ChoiceState { index, ..ChoiceState::default() });
+            let splitter = self.recall.think_tags.then(Splitter::default);
+            self.choices.push(ChoiceState { index, splitter, ..ChoiceState::default() });
             self.choices.len() - 1
         });
         let mut said = Said {
@@ -260,6 +240,9 @@ impl Said<'_> {
             let text = details(chunk::value(delta.reasoning_details).as_ref());
             thought = text.map_or(Content::None, Content::Text);
         }
+        if !thought.is_empty() {
+            self.interrupt();
+        }
         self.content(Kind::Reasoning, thought);
         self.content(Kind::Text, delta.content);
         if let Some(text) = delta.refusal {
@@ -277,14 +260,46 @@ impl Said<'_> {
     fn content(&mut self, kind: Kind, content: Content) {
         match content {
             Content::None => {}
-            Content::Text(text) => self.say(kind, text),
+            Content::Text(text) => self.split(kind, text),
             Content::Parts(parts) => {
                 for part in &parts {
                     match part.get("thinking") {
-                        Some(thought) => self.say(Kind::Reasoning, texts(thought)),
-                        None => self.say(kind, texts(part)),
+                        Some(thought) => {
+                            self.interrupt();
+                            self.say(Kind::Reasoning, texts(thought));
+                        }
+                        None => self.split(kind, texts(part)),
                     }
                 }
+            }
+        }
+    }
+
+    /// Says text, its reasoning apart if it has any between tags.
+    fn split(&mut self, kind: Kind, text: String) {
+        let Some(splitter) = self.state.splitter.as_mut().filter(|_| kind == Kind::Text) else {
+            return self.say(kind, text);
+        };
+        self.state.spoke |= !text.is_empty();
+        let mut said = Vec::new();
+        splitter.push(&text, &mut said);
+        self.say_all(said);
+    }
+
+    /// Says what waits to be a tag: something comes that stands in none.
+    fn interrupt(&mut self) {
+        if let Some(splitter) = &mut self.state.splitter {
+            let mut said = Vec::new();
+            splitter.interrupt(&mut said);
+            self.say_all(said);
+        }
+    }
+
+    fn say_all(&mut self, said: Vec<think_tags::Said>) {
+        for it in said {
+            match it {
+                think_tags::Said::Reasoning(text) => self.say(Kind::Reasoning, text),
+                think_tags::Said::Text(text) => self.say(Kind::Text, text),
             }
         }
     }
@@ -375,6 +390,7 @@ impl Said<'_> {
     }
 
     fn fragment(&mut self, fragment: Fragment) {
+        self.interrupt();
         self.close();
         self.state.spoke = true;
         let (calls, mut sink) = self.calls();
@@ -393,6 +409,7 @@ impl Said<'_> {
     }
 
     fn end(&mut self) {
+        self.interrupt();
         self.close();
         let (calls, mut sink) = self.calls();
         calls.close_all(&mut sink);

@@ -4,6 +4,7 @@ mod chunk;
 pub(super) mod decoder;
 pub(super) mod encoder;
 mod fragments;
+mod kind;
 
 #[cfg(test)]
 mod tests;

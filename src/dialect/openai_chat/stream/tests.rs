@@ -439,6 +439,7 @@ fn what_the_request_disguised_is_undone() {
         names: [("fs_read".to_owned(), "fs.read".to_owned())].into(),
         json_tool: Some("respond_with_json".to_owned()),
         custom_tools: ["apply".to_owned()].into(),
+        ..Recall::default()
     };
     let events = read_with(
         &recall,
@@ -829,4 +830,82 @@ fn what_was_written_is_read_again() {
     let again = read(&data(&write(&events, &context())));
     assert_eq!(blocks(&again), blocks(&events));
     assert_eq!(reason(&again), Some(FinishReason::ToolCalls));
+}
+
+// ---- reasoning between tags ----
+
+/// What is said, deltas put together: (kind, text).
+fn said(events: &[ChatEvent]) -> Vec<(&'static str, String)> {
+    let mut said: Vec<(&'static str, String)> = Vec::new();
+    for event in events {
+        let (kind, text) = match event {
+            ChatEvent::Delta { delta: Delta::Reasoning(it), .. } => ("reasoning", it),
+            ChatEvent::Delta { delta: Delta::Text(it), .. } => ("text", it),
+            ChatEvent::BlockStart { kind: BlockKind::ToolCall { name, .. }, .. } => ("call", name),
+            _ => continue,
+        };
+        match said.last_mut() {
+            Some((last, before)) if *last == kind => before.push_str(text),
+            _ => said.push((kind, text.clone())),
+        }
+    }
+    said
+}
+
+fn tagged() -> Recall {
+    Recall { think_tags: true, ..Recall::default() }
+}
+
+fn told(kinds: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    kinds.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect()
+}
+
+#[test]
+fn ec_175_tags_in_a_stream_are_reasoning_if_the_model_writes_them() {
+    let frames = [
+        delta(json!({"role": "assistant", "content": ""})),
+        delta(json!({"content": "<thi"})),
+        delta(json!({"content": "nk>hm</thin"})),
+        delta(json!({"content": "k>\n\nyes"})),
+        finish("stop"),
+    ];
+    assert_eq!(said(&read_with(&tagged(), &frames, true)), told(&[("reasoning", "hm"), ("text", "yes")]));
+    assert_eq!(said(&read(&frames)), told(&[("text", "<think>hm</think>\n\nyes")]));
+    // Cut off in the midst of a thought.
+    let cut = [frames[1].clone(), frames[2].clone(), finish("length")];
+    assert_eq!(said(&read_with(&tagged(), &cut, true)), told(&[("reasoning", "hm</thin")]));
+}
+
+#[test]
+fn ec_175_what_is_told_apart_already_is_left_alone() {
+    let frames = [
+        delta(json!({"reasoning_content": "hm"})),
+        delta(json!({"content": "<think>no</think>"})),
+        finish("stop"),
+    ];
+    let expected = told(&[("reasoning", "hm"), ("text", "<think>no</think>")]);
+    assert_eq!(said(&read_with(&tagged(), &frames, true)), expected);
+}
+
+#[test]
+fn ec_175_a_call_ends_no_thought_and_begins_no_tag() {
+    let call = calls(json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]));
+    let frames = [delta(json!({"content": "<think>a</"})), call.clone(), finish("tool_calls")];
+    assert_eq!(said(&read_with(&tagged(), &frames, true)), told(&[("reasoning", "a</"), ("call", "f")]));
+    let frames = [delta(json!({"content": "<th"})), call, finish("tool_calls")];
+    assert_eq!(said(&read_with(&tagged(), &frames, true)), told(&[("text", "<th"), ("call", "f")]));
+}
+
+#[test]
+fn ec_175_each_answer_has_tags_of_its_own() {
+    let of = |index: u32, content: &str| json!({"choices": [{"index": index, "delta": {"content": content}, "finish_reason": null}]});
+    let frames = [
+        of(0, "<think>a</th"),
+        of(1, "plain <think>"),
+        of(0, "ink>b"),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"},
+            {"index": 1, "delta": {}, "finish_reason": "stop"}]}),
+    ];
+    let expected = told(&[("reasoning", "a"), ("text", "plain <think>b")]);
+    assert_eq!(said(&read_with(&tagged(), &frames, true)), expected);
 }

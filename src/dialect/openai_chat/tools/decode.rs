@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::dialect::{
     DecodeError,
-    canonical::{CacheMark, Extra, Tool, ToolChoice, ToolKind},
+    canonical::{
+        Builtin, CacheMark, Extra, Location, Tool, ToolChoice, ToolKind, WEB_SEARCH_OPTIONS, WebSearch,
+    },
     fields::{Fields, wrong},
     openai_chat::{CHAT, extra},
 };
@@ -25,6 +27,46 @@ pub(in crate::dialect::openai_chat) fn functions(
         Ok(Tool { at: fields.here().to_owned(), extra: fields.rest(CHAT), ..tool })
     };
     values.into_iter().enumerate().map(read).collect()
+}
+
+/// Takes `web_search_options`: to every other dialect a tool that its provider runs.
+pub(in crate::dialect::openai_chat) fn search(fields: &mut Fields) -> Result<Option<Tool>, DecodeError> {
+    let Some(options) = fields.any(WEB_SEARCH_OPTIONS) else { return Ok(None) };
+    if !options.is_object() {
+        return Err(wrong(fields.at(WEB_SEARCH_OPTIONS), "an object", &options));
+    }
+    let family = Some(Builtin::WebSearch(web_search(&options)));
+    let raw = serde_json::json!({ WEB_SEARCH_OPTIONS: options });
+    Ok(Some(Tool {
+        name: WEB_SEARCH_OPTIONS.to_owned(),
+        kind: ToolKind::Builtin { dialect: CHAT, raw, family },
+        namespaced: None,
+        description: None,
+        schema: None,
+        strict: None,
+        cache: None,
+        at: fields.at(WEB_SEARCH_OPTIONS),
+        extra: Extra::default(),
+    }))
+}
+
+fn web_search(options: &Value) -> WebSearch {
+    let location = options.get("user_location").filter(|it| it.is_object()).map(|it| {
+        // Some clients write it flat, as Responses does.
+        let place = it.get("approximate").unwrap_or(it);
+        let text = |key: &str| place.get(key).and_then(Value::as_str).map(str::to_owned);
+        Location {
+            city: text("city"),
+            region: text("region"),
+            country: text("country"),
+            timezone: text("timezone"),
+        }
+    });
+    WebSearch {
+        location,
+        context_size: options.get("search_context_size").and_then(Value::as_str).map(str::to_owned),
+        ..WebSearch::default()
+    }
 }
 
 fn tool(value: Value, at: String) -> Result<Tool, DecodeError> {

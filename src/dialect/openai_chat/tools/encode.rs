@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::search;
+
 use crate::{
     catalog::{Abilities, model::ThinkingControl},
     dialect::{
@@ -21,23 +23,39 @@ pub(in crate::dialect::openai_chat) fn write(
     recall: &mut Recall,
     losses: &mut Vec<Loss>,
 ) {
+    let searched = search::write(request, abilities, body, losses);
     let mut writer = Writer { abilities, names, recall, losses };
     let mut kept: Vec<&Tool> = Vec::new();
     let mut tools = Vec::new();
     for tool in &request.tools {
+        if search::is_field(tool, abilities) {
+            continue;
+        }
         if let Some(value) = writer.tool(tool, &tool.at) {
             kept.push(tool);
             tools.push(value);
         }
     }
+    // A model that searches does so every time.
+    let is_met = searched.is_some_and(|it| match &request.tool_choice {
+        Some(ToolChoice::Named(name)) => *name == it.name,
+        Some(ToolChoice::Required) => tools.is_empty(),
+        _ => false,
+    });
+    if is_met {
+        let alone = tools.is_empty();
+        let severity = if alone { Severity::Cosmetic } else { Severity::Semantic };
+        let reason = "the model searches every time, and may use other tools too";
+        writer.losses.push(Loss::approximated("/tool_choice", severity, reason));
+    }
     if tools.is_empty() {
-        if !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None)) {
+        if !is_met && !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None)) {
             writer.lose("there are no tools to choose from");
         }
         return;
     }
     body.insert("tools".to_owned(), Value::Array(tools));
-    if let Some(choice) = writer.choice(request, &kept) {
+    if !is_met && let Some(choice) = writer.choice(request, &kept) {
         body.insert("tool_choice".to_owned(), choice);
     }
     if let Some(parallel) = request.parallel_tool_calls {

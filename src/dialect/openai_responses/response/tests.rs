@@ -269,6 +269,7 @@ fn names_are_recalled_and_ids_are_never_used_twice() {
         names: HashMap::from([("a_b".to_owned(), "a.b".to_owned())]),
         custom_tools: ["patch".to_owned()].into(),
         json_tool: Some("answer".to_owned()),
+        ..Recall::default()
     };
     let call = |name: &str, arguments: &str| json!({"type": "function_call", "call_id": "c", "name": name, "arguments": arguments});
     let output = json!([call("a_b", ""), call("patch", "{\"input\":\"x\"}"), call("answer", "{\"n\":1}")]);

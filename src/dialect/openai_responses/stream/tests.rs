@@ -327,6 +327,7 @@ fn names_are_recalled_in_streams() {
         names: HashMap::from([("a_b".to_owned(), "a.b".to_owned())]),
         custom_tools: ["patch".to_owned()].into(),
         json_tool: Some("answer".to_owned()),
+        ..Recall::default()
     };
     let item =
         |name: &str, id: &str| json!({"type": "function_call", "call_id": id, "name": name, "arguments": ""});

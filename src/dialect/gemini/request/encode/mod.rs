@@ -58,7 +58,7 @@ pub(in super::super) fn request(
     let mut writer = Writer { request, abilities, names, calls: HashMap::new(), losses: Vec::new() };
     let body = writer.body()?;
     let recall =
-        Recall { names: writer.names.recall(), json_tool: None, custom_tools: writer.custom_tools() };
+        Recall { names: writer.names.recall(), custom_tools: writer.custom_tools(), ..Recall::default() };
     Ok(Encoded {
         body: Value::Object(body).to_string().into(),
         losses: writer.losses,
