@@ -92,6 +92,9 @@ const ENDS: &[(&str, &str)] = &[
     ("/image_url/detail", "/detail"),
 ];
 
+/// What a tool's `parameters` are called, where they are not called so or not there.
+const PARAMETERS: &[&str] = &["/function/parameters", "/input_schema", "/parametersJsonSchema"];
+
 /// The places of one request.
 #[derive(Debug)]
 pub struct Places {
@@ -158,6 +161,9 @@ impl Places {
         }
         let moved = |(end, to): &(&str, &str)| Some(format!("{}{to}", at.strip_suffix(end)?));
         meant.extend(ENDS.iter().filter_map(moved));
+        if let Some((tool, rest)) = at.split_once("/parameters").filter(|_| at.starts_with("/tools/")) {
+            meant.extend(PARAMETERS.iter().map(|it| format!("{tool}{it}{rest}")));
+        }
         meant.push(at.to_owned());
         meant
     }

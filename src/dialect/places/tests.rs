@@ -28,22 +28,24 @@ fn a_field_is_named_as_the_client_names_it() {
     ] {
         assert_eq!(find(DialectId::OpenaiResponses, &responses, at), expected);
     }
-    let messages =
-        json!({"stop_sequences": [], "output_config": {"effort": "low"}, "metadata": {"user_id": "u"}});
+    let messages = json!({"stop_sequences": [], "output_config": {"effort": "low"}, "metadata": {"user_id": "u"},
+        "tools": [{"input_schema": {"a": 1}}]});
     for (at, expected) in [
         ("/stop", "/stop_sequences"),
         ("/reasoning_effort", "/output_config/effort"),
         ("/thinking", "/output_config/effort"),
         ("/user", "/metadata/user_id"),
+        ("/tools/0/parameters/a", "/tools/0/input_schema/a"),
     ] {
         assert_eq!(find(DialectId::AnthropicMessages, &messages, at), expected);
     }
     let chat = json!({"max_tokens": 1, "max_completion_tokens": 5, "function_call": "auto",
-        "tools": [{"type": "function", "function": {"strict": true}}]});
+        "tools": [{"type": "function", "function": {"strict": true, "parameters": {"a": 1}}}]});
     for (at, expected) in [
         ("/max_tokens", "/max_completion_tokens"),
         ("/tool_choice", "/function_call"),
         ("/tools/0/strict", "/tools/0/function/strict"),
+        ("/tools/0/parameters/a", "/tools/0/function/parameters/a"),
     ] {
         assert_eq!(find(DialectId::OpenaiChat, &chat, at), expected);
     }

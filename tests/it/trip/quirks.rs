@@ -70,7 +70,7 @@ async fn ec_149_a_schema_that_is_refused_is_put_right_and_any_other_body_passes_
 
     let reply = gateway.chat(with_tool(&json!({"type": "string", "pattern": "^[^\\0]$"}))).await;
     let noted = reply.header("x-dragoman-translation");
-    let expected = "dropped=/x_unknown,/tools/0/parameters/properties/a/pattern";
+    let expected = "dropped=/x_unknown,/tools/0/function/parameters/properties/a/pattern";
     assert_eq!(
         (reply.status, noted),
         (200, Some(expected)),
