@@ -36,7 +36,7 @@ impl Pipeline {
     ) -> Result<Reply, Failed> {
         let mut gathering = flight.lane.gathering();
         let mut size = 0;
-        let mut pulse = Pulse::new(self.bounds.dead_after, Instant::now());
+        let mut pulse = Pulse::new(flight.upstream.dead_after(), Instant::now());
         let broken = loop {
             if gathering.is_over() {
                 break None;

@@ -60,7 +60,7 @@ impl Relay {
             lease: flight.lease,
             keeper: None,
             client: flight.lane.client(),
-            pulse: Pulse::new(pipeline.bounds.dead_after, Instant::now()),
+            pulse: Pulse::new(flight.upstream.dead_after(), Instant::now()),
             keep_alive: pipeline.bounds.keep_alive,
             commit_after: pipeline.bounds.commit_after,
             stop: pipeline.stop.clone(),
