@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod collect;
 pub mod count;
 pub mod embedding;
+mod excerpt;
 pub mod fields;
 mod foreign;
 pub mod framing;
@@ -21,6 +22,7 @@ mod openai_error;
 mod openai_listing;
 pub mod openai_responses;
 pub mod pieces;
+mod prompt;
 pub mod scan;
 pub mod schema;
 pub mod state;
@@ -45,10 +47,12 @@ use crate::{
 
 pub use canonical::{ChatEvent, ChatRequest, ChatResponse, TokenUsage};
 use canonical::{FinishReason, tool::Namespaced};
+pub use excerpt::Excerpt;
 pub use fields::DecodeError;
 pub use framing::sse::SseFrame;
 pub use loss::{Loss, LossAction, Severity};
 pub use pieces::Pieces;
+pub use prompt::Prompt;
 
 /// A wire language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     dialect::{
-        ChatEvent, ChatResponse, DialectId, EventDecoder, Recall, SseFrame, WireError, collect::Collector,
-        framing::sse::SseDecoder,
+        ChatEvent, ChatResponse, DialectId, EventDecoder, Excerpt, Recall, SseFrame, WireError,
+        collect::Collector, framing::sse::SseDecoder,
     },
     kernel::error::ErrorKind,
     upstream::{
@@ -43,10 +43,7 @@ impl Pipeline {
             }
             let next = tokio::select! {
                 next = body.next() => next,
-                () = self.stop.cancelled() => {
-                    gathering.tell(&mut flight.meter);
-                    return Err(flight.interrupted());
-                }
+                () = self.stop.cancelled() => return Err(flight.interrupted()),
             };
             match next {
                 None => break None,
@@ -60,24 +57,27 @@ impl Pipeline {
                         break Some(TransportError::TooLarge { limit: self.bounds.max_answer });
                     }
                     gathering.push(chunk);
+                    gathering.tell(&mut flight.meter);
                     if gathering.progress.has_content {
                         flight.meter.first_byte();
                     }
                 }
             }
         };
-        let failure = match (gathering.finish(), broken) {
+        let finished = gathering.finish();
+        // What was made is paid for, even if nobody gets it.
+        gathering.tell(&mut flight.meter);
+        let failure = match (finished, broken) {
             // What came before the connection broke may have been the end.
             (Ok(response), _) => {
                 let context = flight.lane.context(flight.inbound, &*self.clock);
-                let answer = flight.lane.encode_whole(response, &context, false);
+                // The meter has its text already, piece by piece.
+                let answer = flight.lane.encode_whole(response, Excerpt::default(), &context, false);
                 return Ok(flight.answered(answer, headers, trail));
             }
             (Err(_), Some(broken)) => Failure::Transport(broken),
             (Err(wire), None) => Failure::Stream(wire),
         };
-        // What was made is paid for, although nobody gets it.
-        gathering.tell(&mut flight.meter);
         Err(flight.failed(&failure))
     }
 }
@@ -90,6 +90,8 @@ pub(super) struct Gathering {
     events: Vec<ChatEvent>,
     collector: Collector,
     progress: Progress,
+    /// Whether the meter knows the answer's id.
+    is_named: bool,
 }
 
 impl Gathering {
@@ -101,13 +103,18 @@ impl Gathering {
             events: Vec::new(),
             collector: Collector::new(),
             progress: Progress::default(),
+            is_named: false,
         }
     }
 
-    /// Tells the meter what is known so far, if the end never comes.
-    fn tell(&self, meter: &mut Meter) {
+    /// Tells the meter what is known so far: the client may leave before the end.
+    fn tell(&mut self, meter: &mut Meter) {
         meter.usage(&self.progress.usage);
-        meter.output_bytes(self.progress.text_bytes);
+        meter.text(&mut self.progress.text);
+        if !self.is_named && self.progress.id.is_some() {
+            meter.answered(self.progress.id.as_deref(), self.progress.model.as_deref());
+            self.is_named = true;
+        }
     }
 
     /// Whether nothing more is waited for: the stream said its end, or that it failed.

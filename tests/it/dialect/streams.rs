@@ -1,6 +1,9 @@
 //! Streams: any chunking, whole answers, grammar, usage, no cross-talk.
 
-use dragoman::dialect::{ChatResponse, DialectId, Recall, TokenUsage, canonical::Extra, collect::unfold};
+use dragoman::dialect::{
+    ChatResponse, DialectId, Excerpt, Recall, TokenUsage, canonical::Extra, collect::unfold,
+    tokenizer::Family, verbatim::Tap,
+};
 use proptest::prelude::*;
 
 use crate::support::{
@@ -43,6 +46,36 @@ fn a_whole_answer_equals_its_stream_collected() {
         let collected = trip::collect(trip::read(stream.dialect, &[&stream.bytes])).expect(&title);
         assert_eq!(streamable(collected), streamable(answer_of(&answer)), "{title}");
     }
+}
+
+#[test]
+fn what_passes_untouched_has_the_tokens_of_what_is_translated() {
+    // Where the stream says it in other pieces than a translation does, or at its end alone and with its usage.
+    const OTHERWISE: [&str; 7] = [
+        "openai-responses/done-without-deltas",
+        "openai-responses/only-in-completed",
+        "openai-responses/interleaved-calls",
+        "openai-responses/reasoning",
+        "anthropic-messages/no-arguments",
+        "anthropic-messages/web-search",
+        "gemini/partial-arguments",
+    ];
+    let mut faults = Vec::new();
+    for stream in fixtures::whole_streams() {
+        let mut tap = Tap::new(stream.dialect, false, trip::MAX_FRAME);
+        tap.push(stream.bytes.clone().into(), &mut Vec::new()).unwrap();
+        tap.finish(&mut Vec::new());
+        let mut translated = Excerpt::default();
+        let events = trip::read(stream.dialect, &[&stream.bytes]);
+        for event in &events {
+            translated.watch(event);
+        }
+        let counts = (tap.seen().text.count(Family::Openai), translated.count(Family::Openai));
+        if (counts.0 != counts.1) != OTHERWISE.contains(&stream.title().as_str()) {
+            faults.push(format!("{}: {counts:?}", stream.title()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
