@@ -145,7 +145,7 @@ impl ReplyContext {
 }
 
 /// What an encoder did to a request that the decoder of its answer must undo.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recall {
     /// Tool names as the upstream was told them → as the client wrote them; only those that differ.
     pub names: HashMap<String, String>,

@@ -216,8 +216,9 @@ impl Pipeline {
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.
         let is_same_form = asks_stream == question.stream;
-        let is_verbatim = question.is_verbatim() && is_same_form && thoughts == Thoughts::Sent;
-        if dialect == question.dialect && is_verbatim && question.passes(&abilities) {
+        let is_verbatim = question.is_verbatim() && thoughts == Thoughts::Sent && question.passes(&abilities);
+        let is_own = dialect == question.dialect && is_verbatim;
+        if is_own && is_same_form {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
                 _ => IncludeUsage::Ask,
@@ -243,7 +244,11 @@ impl Pipeline {
             .map_err(|it| Failed::here(error::encode(it), Next::NextTarget))?;
         encoded.losses.extend(losses);
         let sealing = self.sealing(inbound, dialect, origin);
-        Ok(Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame))
+        let mut spoken = Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame);
+        if is_own && !question.is_continued() {
+            spoken.lane.be_own();
+        }
+        Ok(spoken)
     }
 
     #[expect(clippy::too_many_arguments, reason = "an intent is what everyone knows of the attempt")]

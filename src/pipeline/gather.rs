@@ -14,7 +14,7 @@ use super::{
 use crate::{
     dialect::{
         ChatEvent, ChatResponse, DialectId, EventDecoder, Excerpt, Recall, SseFrame, WireError,
-        collect::Collector, framing::sse::SseDecoder,
+        collect::Collector, framing::sse::SseDecoder, verbatim::Fold,
     },
     kernel::error::ErrorKind,
     upstream::{
@@ -72,7 +72,10 @@ impl Pipeline {
             (Ok(response), _) => {
                 let context = flight.lane.context(flight.inbound, &*self.clock);
                 // The meter has its text already, piece by piece.
-                let answer = flight.lane.encode_whole(response, Excerpt::default(), &context, false);
+                let mut answer = flight.lane.encode_whole(response, Excerpt::default(), &context, false);
+                if let Some(own) = gathering.folded() {
+                    answer.body = own;
+                }
                 return Ok(flight.answered(answer, headers, trail));
             }
             (Err(_), Some(broken)) => Failure::Transport(broken),
@@ -86,6 +89,8 @@ impl Pipeline {
 pub(super) struct Gathering {
     sse: SseDecoder,
     decoder: Box<dyn EventDecoder>,
+    /// For a client that may have the upstream's own words.
+    fold: Option<Fold>,
     frames: Vec<SseFrame>,
     events: Vec<ChatEvent>,
     collector: Collector,
@@ -95,10 +100,11 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    pub(super) fn new(upstream: DialectId, recall: &Recall, max_frame: usize) -> Self {
+    pub(super) fn new(upstream: DialectId, recall: &Recall, fold: Option<Fold>, max_frame: usize) -> Self {
         Self {
             sse: SseDecoder::new(max_frame),
             decoder: upstream.client().event_decoder(recall),
+            fold,
             frames: Vec::new(),
             events: Vec::new(),
             collector: Collector::new(),
@@ -150,10 +156,18 @@ impl Gathering {
         }
     }
 
+    /// The answer in the upstream's own words, if the client may have them and they could be folded.
+    fn folded(&mut self) -> Option<Bytes> {
+        self.fold.take()?.finish()
+    }
+
     fn decode(&mut self) {
         for frame in std::mem::take(&mut self.frames) {
             if self.is_over() {
                 return;
+            }
+            if let Some(fold) = &mut self.fold {
+                fold.push(&frame);
             }
             if let Err(it) = self.decoder.decode(&frame, &mut self.events) {
                 self.progress.error = Some(unreadable(&it.message));

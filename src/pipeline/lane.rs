@@ -21,7 +21,7 @@ use crate::{
         canonical::{BlockKind, FinishReason, Namespaced},
         collect::{self, Serializer},
         framing::sse::SseDecoder,
-        verbatim::{Tap, TapEnd, Tapped},
+        verbatim::{Fold, Tap, TapEnd, Tapped},
     },
     kernel::{
         clock::Clock,
@@ -53,6 +53,8 @@ pub(super) struct Lane {
     namespaced: Arc<HashMap<String, Namespaced>>,
     /// For a client of another dialect.
     sealing: Option<Sealing>,
+    /// Whether the upstream's own words are the client's, if only they come in the form it wants.
+    is_own: bool,
     max_frame: usize,
 }
 
@@ -74,6 +76,7 @@ impl Spoken {
             echo: Arc::default(),
             namespaced: Arc::default(),
             sealing: None,
+            is_own: true,
             max_frame,
         };
         Self { body, betas: Vec::new(), losses: Vec::new(), lane }
@@ -96,6 +99,7 @@ impl Spoken {
             echo: question.echo(),
             namespaced: question.namespaced(),
             sealing,
+            is_own: false,
             max_frame,
         };
         Self { body: question.restored(encoded.body), betas: encoded.betas, losses: encoded.losses, lane }
@@ -103,6 +107,11 @@ impl Spoken {
 }
 
 impl Lane {
+    /// The client would get the upstream's own words, if the upstream answered in the form that the client wants.
+    pub(super) fn be_own(&mut self) {
+        self.is_own = matches!(&self.way, Way::Translated(recall) if *recall == Recall::default());
+    }
+
     pub(super) fn client(&self) -> DialectId {
         self.client
     }
@@ -165,9 +174,10 @@ impl Lane {
 
     /// Opens the way for a stream that is waited for to its end.
     pub(super) fn gathering(&self) -> Gathering {
+        let fold = self.is_own.then(|| Fold::new(self.upstream));
         match &self.way {
-            Way::Verbatim => Gathering::new(self.upstream, &Recall::default(), self.max_frame),
-            Way::Translated(recall) => Gathering::new(self.upstream, recall, self.max_frame),
+            Way::Verbatim => Gathering::new(self.upstream, &Recall::default(), fold, self.max_frame),
+            Way::Translated(recall) => Gathering::new(self.upstream, recall, fold, self.max_frame),
         }
     }
 

@@ -1,8 +1,12 @@
 //! Streams: any chunking, whole answers, grammar, usage, no cross-talk.
 
 use dragoman::dialect::{
-    ChatResponse, DialectId, Excerpt, Recall, TokenUsage, canonical::Extra, collect::unfold,
-    tokenizer::Family, verbatim::Tap,
+    ChatResponse, DialectId, Excerpt, Recall, TokenUsage,
+    canonical::Extra,
+    collect::unfold,
+    framing::sse::SseDecoder,
+    tokenizer::Family,
+    verbatim::{Fold, Tap},
 };
 use proptest::prelude::*;
 
@@ -76,6 +80,29 @@ fn what_passes_untouched_has_the_tokens_of_what_is_translated() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_stream_folded_in_its_own_words_is_the_whole_answer() {
+    // Read back, so that absent and null, or texts in pieces, are the same.
+    let read = |it: &[u8], dialect: DialectId| {
+        streamable(dialect.client().decode_response(it, &Recall::default()).unwrap()).choices
+    };
+    for answer in fixtures::all("answers") {
+        let streams = fixtures::of(answer.dialect, "streams");
+        let Some(stream) = streams.iter().find(|it| it.name == answer.name) else { continue };
+        let mut frames = Vec::new();
+        let mut sse = SseDecoder::new(trip::MAX_FRAME);
+        sse.push(stream.bytes.clone().into(), &mut frames).unwrap();
+        sse.finish(&mut frames);
+        let mut fold = Fold::new(stream.dialect);
+        for frame in &frames {
+            fold.push(frame);
+        }
+        let title = stream.title();
+        let folded = fold.finish().unwrap_or_else(|| panic!("{title} is not folded"));
+        assert_eq!(read(&folded, stream.dialect), read(&answer.bytes, stream.dialect), "{title}");
+    }
 }
 
 #[test]
