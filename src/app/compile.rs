@@ -191,6 +191,7 @@ fn upstream(declared: &upstreams::Upstream, path: &str, faults: &mut Vec<Fault>)
         idle: declared.timeouts.idle.0,
         total: declared.timeouts.total.map(|it| it.0),
     };
+    spec.dead_after = declared.timeouts.dead_after.0;
     spec.http = match declared.http {
         upstreams::Http::Auto => HttpMode::Auto,
         upstreams::Http::Http1 => HttpMode::Http1,

@@ -22,7 +22,7 @@ use crate::{
         token::Tokens,
         transport::{HttpTransport, Transport},
     },
-    usage::{Accounts, Durability, Ledger, Limits, Spool, meter::four_bytes_a_token},
+    usage::{Accounts, Durability, Ledger, Limits, Spool},
 };
 
 /// How long it is remembered what was thought before a tool call, for clients that cannot say it.
@@ -93,8 +93,8 @@ impl Foundation {
             limits,
             Arc::clone(&self.clock),
         )?);
-        let accounts = Accounts::new(Arc::clone(&spool), Arc::clone(&self.clock), four_bytes_a_token)
-            .observed_by(metrics::settled);
+        let accounts =
+            Accounts::new(Arc::clone(&spool), Arc::clone(&self.clock)).observed_by(metrics::settled);
         Ok((spool, Arc::new(accounts)))
     }
 

@@ -5,7 +5,12 @@ use std::collections::HashSet;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Config, Secret, fault::Fault, storage::CredentialStoreKind, upstreams::Upstream};
+use super::{
+    Config, Secret,
+    fault::Fault,
+    storage::CredentialStoreKind,
+    upstreams::{Timeouts, Upstream},
+};
 
 /// The shortest key a tenant may have, in characters.
 pub const MIN_KEY: usize = 20;
@@ -135,6 +140,7 @@ fn upstreams(upstreams: &[Upstream], faults: &mut Vec<Fault>) {
         if let Some(proxy) = &upstream.proxy_url {
             proxy_url(proxy, format!("{path}.proxy-url"), faults);
         }
+        timeouts(&upstream.timeouts, &format!("{path}.timeouts"), faults);
         let mut credentials = HashSet::new();
         for (index, credential) in upstream.credentials.iter().enumerate() {
             let path = format!("{path}.credentials[{index}]");
@@ -173,6 +179,26 @@ fn upstreams(upstreams: &[Upstream], faults: &mut Vec<Fault>) {
                 faults.push(Fault::new(path, "cannot be read, or is not a header's value"));
             }
         }
+    }
+}
+
+fn timeouts(timeouts: &Timeouts, path: &str, faults: &mut Vec<Fault>) {
+    let Timeouts { connect, first_byte, idle, dead_after, total } = timeouts;
+    let all = [
+        ("connect", Some(connect)),
+        ("first-byte", Some(first_byte)),
+        ("idle", Some(idle)),
+        ("dead-after", Some(dead_after)),
+        ("total", total.as_ref()),
+    ];
+    for (name, period) in all {
+        if period.is_some_and(|it| it.0.is_zero()) {
+            faults.push(Fault::new(format!("{path}.{name}"), "must be longer than nothing"));
+        }
+    }
+    if dead_after.0 < idle.0 {
+        let message = format!("must not be shorter than `idle` ({idle})");
+        faults.push(Fault::new(format!("{path}.dead-after"), message));
     }
 }
 

@@ -101,9 +101,35 @@ fn two_upstreams_of_one_name_are_a_fault() {
 }
 
 #[test]
+fn ec_075_timeouts_that_could_never_work_are_faults() {
+    let with = |timeouts: &str| {
+        faults(&format!("upstreams: [{{ name: a, kind: openai, timeouts: {{ {timeouts} }} }}]"))
+    };
+    assert_eq!(
+        with("idle: 5m, dead-after: 1m, total: 0s"),
+        [
+            "upstreams[0].timeouts.total: must be longer than nothing",
+            "upstreams[0].timeouts.dead-after: must not be shorter than `idle` (5m)"
+        ]
+    );
+    assert_eq!(
+        with("idle: 0s, dead-after: 0s"),
+        [
+            "upstreams[0].timeouts.idle: must be longer than nothing",
+            "upstreams[0].timeouts.dead-after: must be longer than nothing"
+        ]
+    );
+    // The default is ten minutes: who waits longer between two pieces must say how long a stream may be dead.
+    assert_eq!(with("idle: 11m").len(), 1);
+    for timeouts in ["dead-after: 2m", "idle: 11m, dead-after: 11m", "dead-after: 1h"] {
+        assert!(with(timeouts).is_empty(), "{timeouts}");
+    }
+}
+
+#[test]
 fn the_schema_names_every_section() {
     let text = schema().to_string();
-    for section in ["\"server\"", "\"upstreams\"", "\"api-keys\"", "\"session-affinity\""] {
+    for section in ["\"server\"", "\"upstreams\"", "\"api-keys\"", "\"session-affinity\"", "\"dead-after\""] {
         assert!(text.contains(section), "{section}");
     }
 }

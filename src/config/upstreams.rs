@@ -112,6 +112,8 @@ pub struct Timeouts {
     pub first_byte: Period,
     /// Between two pieces of an answer.
     pub idle: Period,
+    /// Between two events of a stream: signs of life (comments, blank lines, `ping`) are none. Not shorter than `idle`.
+    pub dead_after: Period,
     /// For the whole call; absent: no bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<Period>,
@@ -123,6 +125,7 @@ impl Default for Timeouts {
             connect: Period::seconds(10),
             first_byte: Period::seconds(300),
             idle: Period::seconds(120),
+            dead_after: Period::seconds(600),
             total: None,
         }
     }

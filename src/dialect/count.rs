@@ -32,6 +32,10 @@ const AUDIO_BYTES: u64 = 400;
 /// Strings of a body that are this long and look like base64 are taken for media.
 const MEDIA_STRING: usize = 4_096;
 
+/// Bytes of text that are one token: four of English prose, three of code or JSON. Other scripts have more bytes a
+/// character, so three suffice for them too.
+const TEXT: u64 = 3;
+
 /// Text that is cut into tokens for one estimate, in bytes; what is beyond is counted by its characters.
 const EXACT: usize = 1 << 20;
 
@@ -53,15 +57,20 @@ pub fn estimate(request: &ChatRequest, family: Family) -> u64 {
     total
 }
 
-/// Estimates the tokens of so many bytes of text: a token is four bytes of English prose, three of code or JSON. Other
-/// scripts have more bytes a character, so three bytes a token suffices for them too.
+/// Estimates the tokens of so many bytes of text, where it is not at hand.
 pub fn estimate_text(bytes: usize) -> u64 {
-    (bytes as u64).div_ceil(3)
+    (bytes as u64).div_ceil(TEXT)
 }
 
 /// Estimates the tokens of a request's body without reading it: its text by length, strings that look like base64 as
 /// media. For the verbatim lane, where nothing is decoded.
 pub fn estimate_scan(body: &[u8]) -> u64 {
+    let (beside, text_bytes) = scan(body);
+    beside + text_bytes.div_ceil(TEXT)
+}
+
+/// The same, not added up: the tokens of what is no text, and the bytes of what is.
+pub(super) fn scan(body: &[u8]) -> (u64, u64) {
     let (mut media_bytes, mut media) = (0, 0);
     let mut from = 0;
     for at in memchr::memchr_iter(b'"', body) {
@@ -72,11 +81,11 @@ pub fn estimate_scan(body: &[u8]) -> u64 {
         }
         from = at + 1;
     }
-    REQUEST + TOOLS + media + estimate_text(body.len() - media_bytes)
+    (REQUEST + TOOLS + media, (body.len() - media_bytes) as u64)
 }
 
 /// Whether a long string is base64, judged by its middle: a data URL has a head of its own.
-fn is_base64(string: &[u8]) -> bool {
+pub(super) fn is_base64(string: &[u8]) -> bool {
     let middle = &string[string.len() / 2..][..256];
     middle.iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'-' | b'_' | b'='))
 }

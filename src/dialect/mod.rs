@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod collect;
 pub mod count;
 pub mod embedding;
+mod excerpt;
 pub mod fields;
 mod foreign;
 pub mod framing;
@@ -23,6 +24,7 @@ mod openai_logprobs;
 pub mod openai_responses;
 pub mod pieces;
 pub mod places;
+mod prompt;
 pub mod scan;
 pub mod schema;
 pub mod state;
@@ -47,10 +49,12 @@ use crate::{
 
 pub use canonical::{ChatEvent, ChatRequest, ChatResponse, TokenUsage};
 use canonical::{FinishReason, tool::Namespaced};
+pub use excerpt::Excerpt;
 pub use fields::DecodeError;
 pub use framing::sse::SseFrame;
 pub use loss::{Loss, LossAction, Severity};
 pub use pieces::Pieces;
+pub use prompt::Prompt;
 
 /// A wire language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,7 +147,7 @@ impl ReplyContext {
 }
 
 /// What an encoder did to a request that the decoder of its answer must undo.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recall {
     /// Tool names as the upstream was told them → as the client wrote them; only those that differ.
     pub names: HashMap<String, String>,

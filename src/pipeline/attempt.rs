@@ -17,9 +17,8 @@ use super::{
 use crate::{
     credential::{Lease, Outcome},
     dialect::{
-        DialectId, Loss, Severity,
+        DialectId, Excerpt, Loss, Prompt, Severity,
         canonical::FinishReason,
-        count,
         verbatim::{self, IncludeUsage},
     },
     kernel::{
@@ -108,10 +107,13 @@ impl Pipeline {
         let options = upstream.options(lease.credential()).map_err(|it| {
             Failed::here(GatewayError::new(ErrorKind::Internal, it.to_string()), Next::NextCredential)
         })?;
+        let prompt = Prompt::of_chat(question.written(), &question.body);
         let number = trail.attempts;
-        let intent = self.intent(attempt, inbound, question, target, &lease, dialect, number, &spoken.losses);
-        let meter =
-            self.accounts.begin(intent).await.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
+        let losses = &spoken.losses;
+        let intent =
+            self.intent(attempt, inbound, question, &prompt, target, &lease, dialect, number, losses);
+        let begun = self.accounts.begin(intent, prompt).await;
+        let meter = begun.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
         let clock = &*self.clock;
         let mut flight =
             Flight { inbound, question, upstream, target, clock, lease, meter, lane: spoken.lane };
@@ -214,8 +216,9 @@ impl Pipeline {
             .map_err(|it| Failed::here(it, Next::NextTarget))?;
         // An answer in another form than the client's is read and written anew.
         let is_same_form = asks_stream == question.stream;
-        let is_verbatim = question.is_verbatim() && is_same_form && thoughts == Thoughts::Sent;
-        if dialect == question.dialect && is_verbatim && question.passes(&abilities) {
+        let is_verbatim = question.is_verbatim() && thoughts == Thoughts::Sent && question.passes(&abilities);
+        let is_own = dialect == question.dialect && is_verbatim;
+        if is_own && is_same_form {
             let asks_usage = match dialect {
                 DialectId::OpenaiChat if !abilities.stream_options => IncludeUsage::Never,
                 _ => IncludeUsage::Ask,
@@ -244,7 +247,11 @@ impl Pipeline {
             question.places().put(&mut encoded.losses);
         }
         let sealing = self.sealing(inbound, dialect, origin);
-        Ok(Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame))
+        let mut spoken = Spoken::translated(dialect, encoded, question, sealing, self.bounds.max_frame);
+        if is_own && !question.is_continued() {
+            spoken.lane.be_own();
+        }
+        Ok(spoken)
     }
 
     #[expect(clippy::too_many_arguments, reason = "an intent is what everyone knows of the attempt")]
@@ -253,6 +260,7 @@ impl Pipeline {
         attempt: AttemptId,
         inbound: &Inbound,
         question: &Question,
+        prompt: &Prompt,
         target: &Target,
         lease: &Lease,
         dialect: DialectId,
@@ -273,7 +281,7 @@ impl Pipeline {
             upstream_model: target.model.as_str().to_owned(),
             streamed: question.stream,
             operation: "generate".to_owned(),
-            estimated_input: count::estimate_scan(&question.body),
+            estimated_input: prompt.roughly(),
             started_at: self.clock.now(),
             losses: Losses::of(losses),
         }
@@ -381,7 +389,7 @@ impl<'a> Flight<'a> {
     }
 
     /// The answer is here as a whole: tells meter and credential, and gives it to the client.
-    pub(super) fn answered(mut self, answer: WholeAnswer, headers: HeaderMap, trail: &Trail) -> Reply {
+    pub(super) fn answered(mut self, mut answer: WholeAnswer, headers: HeaderMap, trail: &Trail) -> Reply {
         answer.tell(&mut self.meter);
         self.lease.report(&Outcome::Success);
         self.meter.end(Ending::Completed, None);
@@ -424,14 +432,14 @@ pub(super) struct WholeAnswer {
     pub id: Option<String>,
     pub model: Option<String>,
     pub finish: Option<FinishReason>,
-    /// Bytes of text, for an estimate if there is no usage.
-    pub text_bytes: usize,
+    /// To count, if there is no usage.
+    pub text: Excerpt,
 }
 
 impl WholeAnswer {
-    fn tell(&self, meter: &mut Meter) {
+    fn tell(&mut self, meter: &mut Meter) {
         meter.usage(&self.usage);
-        meter.output_bytes(self.text_bytes);
+        meter.text(&mut self.text);
         meter.answered(self.id.as_deref(), self.model.as_deref());
         if let Some(finish) = self.finish {
             meter.finish(finish);

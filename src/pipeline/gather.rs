@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     dialect::{
-        ChatEvent, ChatResponse, DialectId, EventDecoder, Recall, SseFrame, WireError, collect::Collector,
-        framing::sse::SseDecoder,
+        ChatEvent, ChatResponse, DialectId, EventDecoder, Excerpt, Recall, SseFrame, WireError,
+        collect::Collector, framing::sse::SseDecoder, verbatim::Fold,
     },
     kernel::error::ErrorKind,
     upstream::{
@@ -36,17 +36,14 @@ impl Pipeline {
     ) -> Result<Reply, Failed> {
         let mut gathering = flight.lane.gathering();
         let mut size = 0;
-        let mut pulse = Pulse::new(self.bounds.dead_after, Instant::now());
+        let mut pulse = Pulse::new(flight.upstream.dead_after(), Instant::now());
         let broken = loop {
             if gathering.is_over() {
                 break None;
             }
             let next = tokio::select! {
                 next = body.next() => next,
-                () = self.stop.cancelled() => {
-                    gathering.tell(&mut flight.meter);
-                    return Err(flight.interrupted());
-                }
+                () = self.stop.cancelled() => return Err(flight.interrupted()),
             };
             match next {
                 None => break None,
@@ -60,24 +57,30 @@ impl Pipeline {
                         break Some(TransportError::TooLarge { limit: self.bounds.max_answer });
                     }
                     gathering.push(chunk);
+                    gathering.tell(&mut flight.meter);
                     if gathering.progress.has_content {
                         flight.meter.first_byte();
                     }
                 }
             }
         };
-        let failure = match (gathering.finish(), broken) {
+        let finished = gathering.finish();
+        // What was made is paid for, even if nobody gets it.
+        gathering.tell(&mut flight.meter);
+        let failure = match (finished, broken) {
             // What came before the connection broke may have been the end.
             (Ok(response), _) => {
                 let context = flight.lane.context(flight.inbound, &*self.clock);
-                let answer = flight.lane.encode_whole(response, &context, false);
+                // The meter has its text already, piece by piece.
+                let mut answer = flight.lane.encode_whole(response, Excerpt::default(), &context, false);
+                if let Some(own) = gathering.folded() {
+                    answer.body = own;
+                }
                 return Ok(flight.answered(answer, headers, trail));
             }
             (Err(_), Some(broken)) => Failure::Transport(broken),
             (Err(wire), None) => Failure::Stream(wire),
         };
-        // What was made is paid for, although nobody gets it.
-        gathering.tell(&mut flight.meter);
         Err(flight.failed(&failure))
     }
 }
@@ -86,28 +89,38 @@ impl Pipeline {
 pub(super) struct Gathering {
     sse: SseDecoder,
     decoder: Box<dyn EventDecoder>,
+    /// For a client that may have the upstream's own words.
+    fold: Option<Fold>,
     frames: Vec<SseFrame>,
     events: Vec<ChatEvent>,
     collector: Collector,
     progress: Progress,
+    /// Whether the meter knows the answer's id.
+    is_named: bool,
 }
 
 impl Gathering {
-    pub(super) fn new(upstream: DialectId, recall: &Recall, max_frame: usize) -> Self {
+    pub(super) fn new(upstream: DialectId, recall: &Recall, fold: Option<Fold>, max_frame: usize) -> Self {
         Self {
             sse: SseDecoder::new(max_frame),
             decoder: upstream.client().event_decoder(recall),
+            fold,
             frames: Vec::new(),
             events: Vec::new(),
             collector: Collector::new(),
             progress: Progress::default(),
+            is_named: false,
         }
     }
 
-    /// Tells the meter what is known so far, if the end never comes.
-    fn tell(&self, meter: &mut Meter) {
+    /// Tells the meter what is known so far: the client may leave before the end.
+    fn tell(&mut self, meter: &mut Meter) {
         meter.usage(&self.progress.usage);
-        meter.output_bytes(self.progress.text_bytes);
+        meter.text(&mut self.progress.text);
+        if !self.is_named && self.progress.id.is_some() {
+            meter.answered(self.progress.id.as_deref(), self.progress.model.as_deref());
+            self.is_named = true;
+        }
     }
 
     /// Whether nothing more is waited for: the stream said its end, or that it failed.
@@ -143,10 +156,18 @@ impl Gathering {
         }
     }
 
+    /// The answer in the upstream's own words, if the client may have them and they could be folded.
+    fn folded(&mut self) -> Option<Bytes> {
+        self.fold.take()?.finish()
+    }
+
     fn decode(&mut self) {
         for frame in std::mem::take(&mut self.frames) {
             if self.is_over() {
                 return;
+            }
+            if let Some(fold) = &mut self.fold {
+                fold.push(&frame);
             }
             if let Err(it) = self.decoder.decode(&frame, &mut self.events) {
                 self.progress.error = Some(unreadable(&it.message));

@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{
     dialect::{
-        ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Loss, Pieces, Recall,
-        ReplyContext, SseFrame, TokenUsage, WireError,
+        ChatEvent, ChatResponse, DialectId, Encoded, EventDecoder, EventEncoder, Excerpt, Loss, Pieces,
+        Recall, ReplyContext, SseFrame, TokenUsage, WireError,
         beside::Lightened,
-        canonical::{BlockKind, Delta, FinishReason, Namespaced, PartKind},
+        canonical::{BlockKind, FinishReason, Namespaced},
         collect::{self, Serializer},
         framing::sse::SseDecoder,
-        verbatim::{Tap, TapEnd, Tapped},
+        verbatim::{Fold, Tap, TapEnd, Tapped},
     },
     kernel::{
         clock::Clock,
@@ -53,6 +53,8 @@ pub(super) struct Lane {
     namespaced: Arc<HashMap<String, Namespaced>>,
     /// For a client of another dialect.
     sealing: Option<Sealing>,
+    /// Whether the upstream's own words are the client's, if only they come in the form it wants.
+    is_own: bool,
     max_frame: usize,
 }
 
@@ -74,6 +76,7 @@ impl Spoken {
             echo: Arc::default(),
             namespaced: Arc::default(),
             sealing: None,
+            is_own: true,
             max_frame,
         };
         Self { body, betas: Vec::new(), losses: Vec::new(), lane }
@@ -96,6 +99,7 @@ impl Spoken {
             echo: question.echo(),
             namespaced: question.namespaced(),
             sealing,
+            is_own: false,
             max_frame,
         };
         Self { body: question.restored(encoded.body), betas: encoded.betas, losses: encoded.losses, lane }
@@ -103,6 +107,11 @@ impl Spoken {
 }
 
 impl Lane {
+    /// The client would get the upstream's own words, if the upstream answered in the form that the client wants.
+    pub(super) fn be_own(&mut self) {
+        self.is_own = matches!(&self.way, Way::Translated(recall) if *recall == Recall::default());
+    }
+
     pub(super) fn client(&self) -> DialectId {
         self.client
     }
@@ -139,7 +148,7 @@ impl Lane {
                     id: tapped.id,
                     model: tapped.model,
                     finish: tapped.finish.map(|it| self.upstream.client().finish_reason(&it)),
-                    text_bytes: usize::try_from(tapped.text_bytes).unwrap_or(usize::MAX),
+                    text: if tapped.usage.has_output() { Excerpt::default() } else { self.text_of(body) },
                 });
             }
             Way::Verbatim => &Recall::default(),
@@ -151,22 +160,33 @@ impl Lane {
             .client()
             .decode_response(light.body(), recall)
             .map_err(|it| unreadable(&error::answer(&it)))?;
-        let answer = self.encode_whole(response, context, stream);
+        let is_counted = response.usage.is_some_and(|it| it.has_output());
+        let text = if is_counted { Excerpt::default() } else { Excerpt::of(&response) };
+        let answer = self.encode_whole(response, text, context, stream);
         Ok(WholeAnswer { body: light.restore(answer.body).whole(), ..answer })
+    }
+
+    /// The text of an upstream's whole answer; nothing, if it cannot be read.
+    fn text_of(&self, body: &Bytes) -> Excerpt {
+        let read = self.upstream.client().decode_response(body, &Recall::default());
+        read.map_or_else(|_| Excerpt::default(), |it| Excerpt::of(&it))
     }
 
     /// Opens the way for a stream that is waited for to its end.
     pub(super) fn gathering(&self) -> Gathering {
+        let fold = self.is_own.then(|| Fold::new(self.upstream));
         match &self.way {
-            Way::Verbatim => Gathering::new(self.upstream, &Recall::default(), self.max_frame),
-            Way::Translated(recall) => Gathering::new(self.upstream, recall, self.max_frame),
+            Way::Verbatim => Gathering::new(self.upstream, &Recall::default(), fold, self.max_frame),
+            Way::Translated(recall) => Gathering::new(self.upstream, recall, fold, self.max_frame),
         }
     }
 
-    /// Says a whole answer in the client's words, its state sealed; `stream` says that the client waits for a stream.
+    /// Says a whole answer in the client's words, its state sealed; `stream` says that the client waits for a stream, `text`
+    /// is what has to be counted of it.
     pub(super) fn encode_whole(
         &self,
         mut response: ChatResponse,
+        text: Excerpt,
         context: &ReplyContext,
         stream: bool,
     ) -> WholeAnswer {
@@ -176,8 +196,6 @@ impl Lane {
         let (id, model) = (response.id.clone(), response.model.clone());
         let usage = response.usage.unwrap_or_default();
         let finish = response.choices.first().map(|it| it.finish.reason);
-        let text_bytes =
-            response.choices.iter().flat_map(|it| &it.parts).map(|it| text_bytes(&it.kind)).sum();
         let codec = self.client.server();
         let body = if stream {
             let mut encoder = codec.event_encoder(context);
@@ -190,7 +208,7 @@ impl Lane {
         } else {
             codec.encode_response(&response, context)
         };
-        WholeAnswer { body, usage, id, model, finish, text_bytes }
+        WholeAnswer { body, usage, id, model, finish, text }
     }
 
     /// Opens the way for a stream.
@@ -226,16 +244,6 @@ fn unreadable(error: &GatewayError) -> Failure {
     })
 }
 
-fn text_bytes(kind: &PartKind) -> usize {
-    match kind {
-        PartKind::Text { text, .. } | PartKind::Reasoning { text, .. } | PartKind::Refusal { text } => {
-            text.len()
-        }
-        PartKind::ToolCall(call) => call.name.len() + call.arguments.0.len(),
-        _ => 0,
-    }
-}
-
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
@@ -249,7 +257,8 @@ pub(super) struct Progress {
     pub id: Option<String>,
     pub model: Option<String>,
     pub finish: Option<FinishReason>,
-    pub text_bytes: usize,
+    /// What came since the meter was told.
+    pub text: Excerpt,
 }
 
 /// A stream on its way home.
@@ -384,12 +393,12 @@ fn push_bytes(bytes: BytesMut, out: &mut Vec<Bytes>) {
     }
 }
 
-fn observe_tap(dialect: DialectId, tap: &Tap, progress: &mut Progress) {
+fn observe_tap(dialect: DialectId, tap: &mut Tap, progress: &mut Progress) {
+    tap.take_text(&mut progress.text);
     let seen = tap.seen();
     progress.has_content |= seen.content_seen;
     progress.ended |= tap.is_over();
     progress.usage = seen.usage;
-    progress.text_bytes = usize::try_from(seen.text_bytes).unwrap_or(usize::MAX);
     if progress.id.is_none() {
         progress.id.clone_from(&seen.id);
     }
@@ -405,6 +414,7 @@ fn observe_tap(dialect: DialectId, tap: &Tap, progress: &mut Progress) {
 }
 
 pub(super) fn observe_event(event: &ChatEvent, progress: &mut Progress) {
+    progress.text.watch(event);
     match event {
         ChatEvent::Start { id, model, .. } => {
             progress.id.clone_from(id);
@@ -413,15 +423,7 @@ pub(super) fn observe_event(event: &ChatEvent, progress: &mut Progress) {
         ChatEvent::BlockStart { kind, .. } => {
             progress.has_content |= matches!(kind, BlockKind::ToolCall { .. } | BlockKind::Whole(_));
         }
-        ChatEvent::Delta { delta, .. } => {
-            progress.has_content = true;
-            progress.text_bytes += match delta {
-                Delta::Text(it) | Delta::Reasoning(it) | Delta::Arguments(it) | Delta::Refusal(it) => {
-                    it.len()
-                }
-                Delta::State { .. } | Delta::Citation(_) | Delta::Logprobs(_) => 0,
-            };
-        }
+        ChatEvent::Delta { .. } => progress.has_content = true,
         ChatEvent::BlockEnd { .. } => {}
         ChatEvent::Usage(usage) => progress.usage.merge(usage),
         ChatEvent::Finish { finish, .. } => {

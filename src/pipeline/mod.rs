@@ -127,8 +127,6 @@ pub struct Bounds {
     pub max_wait: Duration,
     /// A silent stream is sent a sign of life after this time.
     pub keep_alive: Duration,
-    /// A stream that sends nothing but signs of life is given up after this time.
-    pub dead_after: Duration,
     /// The status is held back for the first content at most this long.
     pub commit_after: Duration,
     /// The largest whole answer, in bytes.
@@ -149,7 +147,6 @@ impl Default for Bounds {
             attempts: 3,
             max_wait: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
-            dead_after: Duration::from_mins(10),
             commit_after: Duration::from_secs(5),
             max_answer: 64 << 20,
             max_frame: 32 << 20,

@@ -185,6 +185,11 @@ impl Question {
         Arc::new(echo)
     }
 
+    /// Whether it goes on from an answer that its upstream does not know.
+    pub fn is_continued(&self) -> bool {
+        self.told_back.contains_key("previous_response_id")
+    }
+
     /// The dialect the body is written in.
     pub fn written(&self) -> DialectId {
         self.written

@@ -34,8 +34,6 @@ pub struct Relay {
     course: Course,
     ready: VecDeque<Bytes>,
     meter: Option<Meter>,
-    /// How much of the answer's text the meter knows of.
-    counted_bytes: usize,
     /// Whether the meter knows the answer's id.
     is_named: bool,
     lease: Lease,
@@ -55,12 +53,11 @@ impl Relay {
             course: flight.lane.course(&context),
             ready: VecDeque::new(),
             meter: Some(flight.meter),
-            counted_bytes: 0,
             is_named: false,
             lease: flight.lease,
             keeper: None,
             client: flight.lane.client(),
-            pulse: Pulse::new(pipeline.bounds.dead_after, Instant::now()),
+            pulse: Pulse::new(flight.upstream.dead_after(), Instant::now()),
             keep_alive: pipeline.bounds.keep_alive,
             commit_after: pipeline.bounds.commit_after,
             stop: pipeline.stop.clone(),
@@ -185,10 +182,9 @@ impl Relay {
     /// Tells the meter what is known, so that it is right whenever the client leaves.
     fn tell(&mut self) {
         let Some(meter) = &mut self.meter else { return };
-        let progress = &self.course.progress;
+        let progress = &mut self.course.progress;
         meter.usage(&progress.usage);
-        meter.output_bytes(progress.text_bytes.saturating_sub(self.counted_bytes));
-        self.counted_bytes = progress.text_bytes;
+        meter.text(&mut progress.text);
         if !self.is_named && progress.id.is_some() {
             meter.answered(progress.id.as_deref(), progress.model.as_deref());
             self.is_named = true;

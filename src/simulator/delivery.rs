@@ -47,6 +47,7 @@ pub(super) enum Ending {
     Early,
     Close,
     Hang,
+    Heartbeat,
 }
 
 impl Delivery {
@@ -77,6 +78,7 @@ impl Delivery {
         self.ending = match fault.kind {
             FaultKind::Close => Ending::Close,
             FaultKind::Hang => Ending::Hang,
+            FaultKind::Heartbeat => Ending::Heartbeat,
             FaultKind::End | FaultKind::Error | FaultKind::Garbage => Ending::Early,
         };
         let body = std::mem::replace(&mut self.body, Body::Whole(Bytes::new()));
@@ -229,6 +231,11 @@ async fn end(mut it: Travel) -> Option<(Result<Bytes, io::Error>, Travel)> {
         Ending::Done => it.ticket.end(Outcome::Finished),
         Ending::Early => it.ticket.end(Outcome::Cut),
         Ending::Hang => pending().await,
+        Ending::Heartbeat => {
+            // One that never rests would leave the server no time for anything else.
+            pause(it.delay.between.max(Duration::from_millis(1))).await;
+            return Some((Ok(Bytes::from_static(b": keepalive\n\n")), it));
+        }
         Ending::Close => {
             // Else the server throws away what it has not written yet.
             yield_now().await;

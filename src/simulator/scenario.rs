@@ -272,6 +272,8 @@ pub enum FaultKind {
     Garbage,
     /// Nothing more, forever.
     Hang,
+    /// Signs of life and nothing else, forever: one in each `delay.between`.
+    Heartbeat,
 }
 
 /// Oddities of real upstreams.

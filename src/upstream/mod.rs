@@ -23,7 +23,7 @@ pub mod verdict;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::AtomicBool;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
@@ -63,6 +63,8 @@ pub struct UpstreamSpec {
     pub auth: Option<AuthScheme>,
     pub proxy: Proxy,
     pub timeouts: Timeouts,
+    /// A stream that sends nothing but signs of life is given up after this time.
+    pub dead_after: Duration,
     /// `Auto`: the kind's own preference.
     pub http: HttpMode,
     /// Values of `anthropic-beta` that are never sent: this upstream would answer 400.
@@ -95,6 +97,7 @@ impl UpstreamSpec {
             auth: None,
             proxy: Proxy::Default,
             timeouts: Timeouts::default(),
+            dead_after: Duration::from_mins(10),
             http: HttpMode::Auto,
             denied_betas: Vec::new(),
             streaming: Streaming::Auto,
@@ -121,6 +124,7 @@ pub struct Upstream {
     headers: HeaderMap,
     auth: AuthScheme,
     options: SendOptions,
+    dead_after: Duration,
     denied_betas: Vec<String>,
     streaming: Streaming,
     packing: Option<Packing>,
@@ -177,6 +181,7 @@ impl Upstream {
             headers,
             auth: spec.auth.unwrap_or(spec.kind.auth),
             options: SendOptions { proxy: spec.proxy, timeouts: spec.timeouts, http, reach: Reach::Anywhere },
+            dead_after: spec.dead_after,
             denied_betas: spec.denied_betas,
             streaming: spec.streaming,
             packing: spec.packing,
@@ -204,6 +209,11 @@ impl Upstream {
             Streaming::Always => true,
             Streaming::Never => false,
         }
+    }
+
+    /// How long a stream may send nothing but signs of life.
+    pub fn dead_after(&self) -> Duration {
+        self.dead_after
     }
 
     /// Whether an address is on the host that is called.

@@ -6,33 +6,29 @@ use chrono::{DateTime, Utc};
 
 use super::{Ending, Intent, Spool, SpoolError, UsageRecord};
 use crate::{
-    dialect::{TokenUsage, canonical::response::FinishReason},
+    dialect::{Excerpt, Prompt, TokenUsage, canonical::response::FinishReason, tokenizer::Family},
     kernel::{clock::Clock, error::ErrorKind, id::AttemptId},
 };
 
-/// Counts the tokens of an answer from its bytes, for upstreams that never say.
-pub type Estimate = fn(bytes: u64) -> u64;
+/// The output that is said when nothing is there yet (Messages' `message_start`). Some upstreams never say another.
+const FIRST_FIGURE: u64 = 1;
+/// What is counted too high may still be one token.
+const FEW: u64 = 4;
 
 /// Who is told of each attempt as it is settled.
 pub type Observe = fn(&UsageRecord);
-
-/// The usual estimate: four bytes a token, rounded up.
-pub const fn four_bytes_a_token(bytes: u64) -> u64 {
-    bytes.div_ceil(4)
-}
 
 /// Opens meters.
 #[derive(Clone)]
 pub struct Accounts {
     spool: Arc<Spool>,
     clock: Arc<dyn Clock>,
-    estimate: Estimate,
     observe: Observe,
 }
 
 impl Accounts {
-    pub fn new(spool: Arc<Spool>, clock: Arc<dyn Clock>, estimate: Estimate) -> Self {
-        Self { spool, clock, estimate, observe: |_| {} }
+    pub fn new(spool: Arc<Spool>, clock: Arc<dyn Clock>) -> Self {
+        Self { spool, clock, observe: |_| {} }
     }
 
     /// Tells `observe` of each attempt as it is settled: for counters, so it must be quick.
@@ -43,11 +39,11 @@ impl Accounts {
     }
 
     /// Writes down that an attempt begins. When it returns, the intent survives what was asked of the spool, and the
-    /// upstream may be called; on an error it must not be.
-    pub async fn begin(&self, intent: Intent) -> Result<Meter, SpoolError> {
+    /// upstream may be called; on an error it must not be. `prompt` is counted if the upstream does not.
+    pub async fn begin(&self, intent: Intent, prompt: Prompt) -> Result<Meter, SpoolError> {
         let entry = self.spool.append_intent(&intent)?;
         // From here on the intent is open: the meter settles it even if nobody waits for us any more.
-        let meter = Meter::new(self.clone(), intent);
+        let meter = Meter::new(self.clone(), intent, prompt);
         match self.spool.durable(entry).await {
             Ok(()) => Ok(meter),
             Err(error) => {
@@ -65,8 +61,9 @@ pub struct Meter {
     attempt: AttemptId,
     /// Taken by the settlement.
     intent: Option<Intent>,
+    prompt: Prompt,
     usage: TokenUsage,
-    output_bytes: u64,
+    text: Excerpt,
     first_byte_at: Option<DateTime<Utc>>,
     upstream_id: Option<String>,
     answered_model: Option<String>,
@@ -75,13 +72,14 @@ pub struct Meter {
 }
 
 impl Meter {
-    fn new(accounts: Accounts, intent: Intent) -> Self {
+    fn new(accounts: Accounts, intent: Intent, prompt: Prompt) -> Self {
         Self {
             accounts,
             attempt: intent.attempt,
             intent: Some(intent),
+            prompt,
             usage: TokenUsage::default(),
-            output_bytes: 0,
+            text: Excerpt::default(),
             first_byte_at: None,
             upstream_id: None,
             answered_model: None,
@@ -111,9 +109,9 @@ impl Meter {
         self.usage.merge(usage);
     }
 
-    /// Notes that the answer grew by `bytes` of content: text, thinking, arguments of tools; no framing.
-    pub fn output_bytes(&mut self, bytes: usize) {
-        self.output_bytes = self.output_bytes.saturating_add(bytes as u64);
+    /// Notes what the answer grew by: text, thinking, calls of tools; no framing. It is taken over.
+    pub fn text(&mut self, more: &mut Excerpt) {
+        self.text.append(more);
     }
 
     /// Notes the upstream's own id of the answer and its own name for the model, where it gave them.
@@ -134,7 +132,7 @@ impl Meter {
     fn settle(&mut self, ending: Ending, error: Option<ErrorKind>) {
         let Some(intent) = self.intent.take() else { return };
         let ended_at = self.accounts.clock.now();
-        let (usage, estimated) = self.measured(ending, intent.estimated_input);
+        let (usage, estimated) = self.measured(ending, &intent.upstream_model);
         let record = UsageRecord {
             ending,
             error: error.map(|it| it.name().to_owned()),
@@ -156,23 +154,30 @@ impl Meter {
         }
     }
 
-    /// The upstream's figures, completed by our own where it said nothing, and whether ours are among them.
+    /// The upstream's figures, completed by our own where it said nothing, and whether ours are among them. Nothing is counted
+    /// that it said.
     ///
     /// An upstream that failed without producing anything used nothing. One that was cut off had no chance to give its
     /// last figure, so what it produced counts if that is more than what it said so far.
-    fn measured(&self, ending: Ending, estimated_input: u64) -> (TokenUsage, bool) {
+    fn measured(&self, ending: Ending, model: &str) -> (TokenUsage, bool) {
         let mut usage = self.usage;
         let mut estimated = false;
-        let answered = self.output_bytes > 0 || matches!(ending, Ending::Completed | Ending::Truncated);
-        if answered && usage.total_input() == 0 && estimated_input > 0 {
-            usage.input = Some(estimated_input);
-            estimated = true;
+        let answered = !self.text.is_empty() || matches!(ending, Ending::Completed | Ending::Truncated);
+        if answered && usage.total_input() == 0 {
+            let asked = self.prompt.count(Family::of(model));
+            if asked > 0 {
+                usage.input = Some(asked);
+                estimated = true;
+            }
         }
-        let produced = (self.accounts.estimate)(self.output_bytes);
-        let unsaid = usage.output.is_none() && usage.reasoning.is_none();
-        if produced > usage.total_output() && (unsaid || ending != Ending::Completed) {
-            usage.output = Some(produced - usage.reasoning.unwrap_or(0));
-            estimated = true;
+        let is_first_figure = usage.total_output() <= FIRST_FIGURE;
+        if !self.text.is_empty() && (is_first_figure || ending != Ending::Completed) {
+            let produced = self.text.count(Family::of(model));
+            let is_final = ending == Ending::Completed && usage.has_output() && produced <= FEW;
+            if produced > usage.total_output() && !is_final {
+                usage.output = Some(produced - usage.reasoning.unwrap_or(0));
+                estimated = true;
+            }
         }
         (usage, estimated)
     }
@@ -212,15 +217,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(start()));
         let spool = Arc::new(open_spool(dir.path(), Durability::Process, limits));
-        Bench { accounts: Accounts::new(spool, clock.clone(), four_bytes_a_token), dir, clock }
+        Bench { accounts: Accounts::new(spool, clock.clone()), dir, clock }
     }
 
     async fn settled(act: impl FnOnce(&ManualClock, Meter)) -> UsageRecord {
         let bench = bench(Limits::default());
-        act(&bench.clock, bench.accounts.begin(intent(1)).await.unwrap());
+        act(&bench.clock, bench.accounts.begin(intent(1), prompt()).await.unwrap());
         let mut records = written(bench.dir.path());
         assert_eq!(records.len(), 1);
         records.remove(0)
+    }
+
+    /// The family of `intent`'s model.
+    const MODELS: Family = Family::Other;
+    const PROSE: &str = "The quick brown fox jumps over the lazy dog. ";
+
+    fn text(text: &str) -> Excerpt {
+        let mut excerpt = Excerpt::default();
+        excerpt.push(text);
+        excerpt
+    }
+
+    fn prompt() -> Prompt {
+        Prompt::of_other(&"Please say something of foxes.".into())
     }
 
     fn used(input: u64, output: u64) -> TokenUsage {
@@ -235,7 +254,7 @@ mod tests {
             meter.first_byte();
             clock.advance(Duration::milliseconds(60));
             meter.first_byte();
-            meter.output_bytes(4000);
+            meter.text(&mut text(&PROSE.repeat(100)));
             meter.answered(Some("msg_1"), Some("other-model"));
             meter.usage(&used(7, 1));
             meter.usage(&TokenUsage { output: Some(9), ..TokenUsage::default() });
@@ -255,34 +274,69 @@ mod tests {
         let record = settled(|_, mut meter| {
             // As Messages says it when it starts: one token so far.
             meter.usage(&used(7, 1));
-            meter.output_bytes(401);
+            meter.text(&mut text(PROSE));
+            meter.text(&mut text(PROSE));
             drop(meter);
         })
         .await;
         assert_eq!(record.ending, Ending::Abandoned);
-        assert_eq!((record.usage, record.estimated), (used(7, 101), true));
+        assert_eq!((record.usage, record.estimated), (used(7, MODELS.count(&PROSE.repeat(2))), true));
     }
 
     #[tokio::test]
     async fn an_upstream_that_never_says_is_estimated() {
         let record = settled(|_, mut meter| {
-            meter.output_bytes(10);
+            meter.text(&mut text(PROSE));
             meter.end(Ending::Completed, None);
         })
         .await;
-        assert_eq!((record.usage, record.estimated), (used(intent(1).estimated_input, 3), true));
+        let counted = used(prompt().count(MODELS), MODELS.count(PROSE));
+        assert_eq!((record.usage, record.estimated), (counted, true));
+        assert_ne!(prompt().count(MODELS), record.intent.estimated_input);
     }
 
     #[tokio::test]
     async fn thinking_that_was_reported_is_not_estimated_again() {
         let record = settled(|_, mut meter| {
             meter.usage(&TokenUsage { input: Some(1), reasoning: Some(60), ..TokenUsage::default() });
-            meter.output_bytes(400);
+            meter.text(&mut text(&PROSE.repeat(20)));
             meter.end(Ending::Truncated, Some(ErrorKind::Truncated));
         })
         .await;
-        assert_eq!((record.usage.output, record.usage.reasoning), (Some(40), Some(60)));
+        let produced = MODELS.count(&PROSE.repeat(20));
+        assert_eq!((record.usage.output, record.usage.reasoning), (Some(produced - 60), Some(60)));
+        assert_eq!(record.usage.total_output(), produced);
         assert_eq!(record.error.as_deref(), Some("truncated"));
+    }
+
+    #[tokio::test]
+    async fn a_first_figure_that_stays_the_only_one_is_none() {
+        for (said, produced, counted) in
+            [(1, "Yes.", 1), (0, PROSE, MODELS.count(PROSE)), (1, PROSE, MODELS.count(PROSE))]
+        {
+            let record = settled(|_, mut meter| {
+                meter.usage(&used(7, said));
+                meter.text(&mut text(produced));
+                meter.end(Ending::Completed, None);
+            })
+            .await;
+            assert_eq!(
+                (record.usage, record.estimated),
+                (used(7, counted), counted > 1),
+                "{said} {produced}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_is_never_made_less() {
+        let record = settled(|_, mut meter| {
+            meter.usage(&used(7, 5000));
+            meter.text(&mut text(PROSE));
+            meter.end(Ending::Failed, Some(ErrorKind::Truncated));
+        })
+        .await;
+        assert_eq!((record.usage, record.estimated), (used(7, 5000), false));
     }
 
     #[tokio::test]
@@ -304,7 +358,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_begins_when_the_spool_is_full() {
         let bench = bench(Limits { max_bytes: 10, ..Limits::default() });
-        assert!(matches!(bench.accounts.begin(intent(1)).await, Err(SpoolError::Full { .. })));
+        assert!(matches!(bench.accounts.begin(intent(1), prompt()).await, Err(SpoolError::Full { .. })));
         assert!(written(bench.dir.path()).is_empty());
     }
 
@@ -313,9 +367,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = Arc::new(open_spool(dir.path(), Durability::Disk, Limits::default()));
         let clock = Arc::new(ManualClock::at(start()));
-        let accounts = Accounts::new(Arc::clone(&spool), clock, four_bytes_a_token);
+        let accounts = Accounts::new(Arc::clone(&spool), clock);
         for number in 1..=20 {
-            let mut begin = Box::pin(accounts.begin(intent(number)));
+            let mut begin = Box::pin(accounts.begin(intent(number), prompt()));
             let _ = futures::poll!(&mut begin);
         }
         assert_eq!(spool.stats().open, 0);

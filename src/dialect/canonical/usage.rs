@@ -71,6 +71,11 @@ impl TokenUsage {
         self.output.unwrap_or(0).saturating_add(self.reasoning.unwrap_or(0))
     }
 
+    /// Whether anything was said of output.
+    pub fn has_output(&self) -> bool {
+        self.output.is_some() || self.reasoning.is_some()
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -55,17 +55,6 @@ pub enum Form {
     One,
 }
 
-impl EmbeddingRequest {
-    /// Bytes of text, for an estimate.
-    pub fn text_bytes(&self) -> usize {
-        let bytes = |it: &Input| match it {
-            Input::Text(text) => text.len(),
-            Input::Tokens(tokens) => tokens.len() * 4,
-        };
-        self.inputs.iter().map(bytes).sum()
-    }
-}
-
 /// Reads a client's request.
 pub fn decode_request(client: DialectId, form: Form, body: &[u8]) -> Result<EmbeddingRequest, DecodeError> {
     match client {

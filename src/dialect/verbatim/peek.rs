@@ -15,8 +15,9 @@ pub(super) struct Keys {
     pub(super) kind: Finder<'static>,
     /// A piece of text in Responses; an object elsewhere.
     pub(super) delta: Finder<'static>,
-    /// Keys whose text the client is shown, or that a tool is called with.
-    pub(super) texts: [Finder<'static>; 7],
+    pub(super) name: Finder<'static>,
+    /// Keys whose text the client is shown, or that a tool is called with: its name before its arguments.
+    pub(super) texts: [Finder<'static>; 8],
 }
 
 impl Keys {
@@ -29,7 +30,9 @@ impl Keys {
             index: Finder::new(b"\"index\""),
             kind: Finder::new(b"\"type\""),
             delta: Finder::new(b"\"delta\""),
+            name: Finder::new(b"\"name\""),
             texts: [
+                Finder::new(b"\"name\""),
                 Finder::new(b"\"content\""),
                 Finder::new(b"\"reasoning_content\""),
                 Finder::new(b"\"arguments\""),
@@ -55,18 +58,18 @@ pub(super) fn begins(json: &[u8], key: &Finder<'static>, with: u8) -> bool {
     values(json, key).any(|it| it.first() == Some(&with))
 }
 
-/// The length of a string's text as it stands, if the value is a string.
-pub(super) fn string_length(value: &[u8]) -> Option<usize> {
+/// A string's text as it stands, its escapes not resolved, if the value is a string.
+pub(super) fn string(value: &[u8]) -> Option<&[u8]> {
     let text = value.strip_prefix(b"\"")?;
     let mut from = 0;
     while let Some(found) = memchr::memchr2(b'"', b'\\', &text[from..]) {
         let at = from + found;
         if text[at] == b'"' {
-            return Some(at);
+            return Some(&text[..at]);
         }
         from = (at + 2).min(text.len());
     }
-    Some(text.len())
+    Some(text)
 }
 
 #[cfg(test)]
@@ -82,9 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_a_string_ends_at_its_quote() {
-        assert_eq!(string_length(br#""a\"b\\","c""#), Some(6));
-        assert_eq!(string_length(br#""a\"#), Some(2));
-        assert_eq!(string_length(b"null"), None);
+    fn a_string_ends_at_its_quote() {
+        assert_eq!(string(br#""a\"b\\","c""#), Some(&br#"a\"b\\"#[..]));
+        assert_eq!(string(br#""a\"#), Some(&br"a\"[..]));
+        assert_eq!(string(b"null"), None);
     }
 }

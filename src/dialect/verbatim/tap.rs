@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::peek::{self, Keys};
 use crate::{
     dialect::{
-        DialectId, SseFrame, TokenUsage, WireError,
+        DialectId, Excerpt, SseFrame, TokenUsage, WireError,
         anthropic_messages::{self, usage::WireUsage},
         framing::sse::{FrameError, SseDecoder},
         gemini as gemini_dialect, json, openai_chat, openai_error, openai_responses,
@@ -35,8 +35,8 @@ pub struct Tapped {
     pub error: Option<WireError>,
     /// Whether something that the client can show has come.
     pub content_seen: bool,
-    /// Bytes of text, thoughts and arguments, roughly: for an estimate if usage never comes.
-    pub text_bytes: u64,
+    /// Text, thoughts, what tools are called and with what: to count if usage never comes. Not of a whole answer.
+    pub text: Excerpt,
 }
 
 /// How a stream ended.
@@ -69,6 +69,8 @@ pub struct Tap {
     terminal: bool,
     /// Responses: an `error` event, after which `response.failed` may still come.
     failing: Option<WireError>,
+    /// Which of the keys of texts the last one had; Gemini: whether it was a thought; Responses: whether there was one.
+    text_of: usize,
     /// What became of the last event, if the last chunk ended between its CR and an LF.
     cut_end: Option<CutEnd>,
 }
@@ -93,6 +95,7 @@ impl Tap {
             finished: BTreeSet::new(),
             terminal: false,
             failing: None,
+            text_of: 0,
             cut_end: None,
         }
     }
@@ -100,6 +103,11 @@ impl Tap {
     /// What was seen so far.
     pub fn seen(&self) -> &Tapped {
         &self.seen
+    }
+
+    /// Gives away what is kept of the text since the last time.
+    pub fn take_text(&mut self, taker: &mut Excerpt) {
+        taker.append(&mut self.seen.text);
     }
 
     /// Whether the upstream has said its last word: what follows is dropped.
@@ -207,17 +215,13 @@ impl Tap {
 
     /// Takes note of a frame, and says whether it must be withheld.
     fn watch(&mut self, frame: &SseFrame) -> bool {
-        // What Responses tells in pieces it repeats whole, twice.
-        if self.dialect != DialectId::OpenaiResponses {
-            for key in &KEYS.texts {
-                let lengths = peek::values(&frame.data, key).filter_map(peek::string_length);
-                self.seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
-            }
-            self.seen.content_seen |= self.seen.text_bytes > 0;
-        }
         match self.dialect {
-            DialectId::OpenaiChat => self.watch_chat(&frame.data),
+            DialectId::OpenaiChat => {
+                self.watch_texts(&frame.data);
+                self.watch_chat(&frame.data)
+            }
             DialectId::AnthropicMessages => {
+                self.watch_texts(&frame.data);
                 self.watch_messages(frame);
                 false
             }
@@ -232,6 +236,29 @@ impl Tap {
         }
     }
 
+    /// Takes the texts of a frame, wherever they stand. An empty one begins another of its kind and none of others: some
+    /// upstreams say in every frame the texts that they do not have. A name alone is no content.
+    fn watch_texts(&mut self, data: &[u8]) {
+        for (index, key) in KEYS.texts.iter().enumerate() {
+            for text in peek::values(data, key).filter_map(peek::string) {
+                if !text.is_empty() {
+                    self.take_text_of(index, text);
+                    self.seen.content_seen |= index > 0;
+                } else if index == self.text_of {
+                    self.seen.text.cut();
+                }
+            }
+        }
+    }
+
+    /// Takes a text; of another kind than the last one it is another.
+    fn take_text_of(&mut self, kind: usize, text: &[u8]) {
+        if std::mem::replace(&mut self.text_of, kind) != kind {
+            self.seen.text.cut();
+        }
+        self.seen.text.push_escaped(text);
+    }
+
     fn watch_chat(&mut self, data: &[u8]) -> bool {
         if data.trim_ascii() == b"[DONE]" {
             self.terminal = true;
@@ -239,7 +266,8 @@ impl Tap {
         }
         let error = peek::values(data, &KEYS.error).any(|it| !it.starts_with(b"null"));
         let usage = peek::begins(data, &KEYS.usage, b'{');
-        let finish = peek::values(data, &KEYS.finish_reason).any(|it| peek::string_length(it) > Some(0));
+        let finish = peek::values(data, &KEYS.finish_reason)
+            .any(|it| peek::string(it).is_some_and(|it| !it.is_empty()));
         let later_choice = peek::values(data, &KEYS.index).any(|it| matches!(it.first(), Some(b'1'..=b'9')));
         let plain = KEYS.choices.find(data).is_some() && !error && !usage && !finish && !later_choice;
         if self.seen.id.is_some() && plain {
@@ -276,7 +304,10 @@ impl Tap {
             Some(event) => Some(event.to_owned()),
         };
         match kind.as_deref() {
-            Some("content_block_start") => self.seen.content_seen = true,
+            Some("content_block_start") => {
+                self.seen.text.cut();
+                self.seen.content_seen = true;
+            }
             Some("content_block_delta" | "content_block_stop" | "ping") => {}
             Some("message_stop") => self.terminal = true,
             Some("message_start") => {
@@ -344,10 +375,6 @@ impl Tapped {
             DialectId::OpenaiResponses => responses::finish(&scan, body),
             DialectId::Gemini => gemini::finish(&scan, body),
         };
-        for key in &KEYS.texts {
-            let lengths = peek::values(body, key).filter_map(peek::string_length);
-            seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
-        }
         seen.content_seen = seen.error.is_none();
         seen
     }

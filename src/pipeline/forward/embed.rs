@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::wish::Wish;
 use crate::{
     dialect::{
-        DecodeError, DialectId, Loss, Pieces, count,
+        DecodeError, DialectId, Loss, Pieces,
         embedding::{self, EmbeddingRequest, Form},
         scan::Scan,
         verbatim,
@@ -37,7 +37,7 @@ fn operation(client: DialectId, asked: Operation, upstream: DialectId) -> Operat
     }
 }
 
-fn form(client: DialectId, asked: Operation) -> Form {
+pub(super) fn form(client: DialectId, asked: Operation) -> Form {
     if client == DialectId::Gemini && asked == Operation::Embeddings { Form::One } else { Form::Many }
 }
 
@@ -85,8 +85,13 @@ pub(super) fn say(
 }
 
 impl Way {
-    /// Brings an answer home.
-    pub(super) fn home(&self, body: Bytes, model: &str) -> Result<Bytes, DecodeError> {
+    /// Brings an answer home; `count` counts what was asked, for an upstream that did not.
+    pub(super) fn home(
+        &self,
+        body: Bytes,
+        model: &str,
+        count: impl FnOnce() -> u64,
+    ) -> Result<Bytes, DecodeError> {
         let Self::Translated { request, form, client, upstream } = self else { return Ok(body) };
         let response = embedding::decode_response(*upstream, &body)?;
         if response.vectors.len() != request.inputs.len() {
@@ -94,7 +99,7 @@ impl Way {
                 format!("{} embeddings came for {} inputs", response.vectors.len(), request.inputs.len());
             return Err(DecodeError::new("", message));
         }
-        let estimate = count::estimate_text(request.text_bytes());
-        embedding::encode_response(*client, *form, &response, request, model, estimate)
+        let asked = response.usage.input.unwrap_or_else(count);
+        embedding::encode_response(*client, *form, &response, request, model, asked)
     }
 }

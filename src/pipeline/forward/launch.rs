@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, StatusCode, response::Parts};
 use super::upload::{Broken, Freight};
 use crate::{
     credential::Lease,
-    dialect::{DecodeError, DialectId, Loss, Pieces, WireError},
+    dialect::{DecodeError, DialectId, Loss, Pieces, Prompt, WireError},
     kernel::{
         clock::Clock,
         error::{ErrorKind, GatewayError},
@@ -48,7 +48,8 @@ pub(super) struct Order<'a> {
     pub streamed: bool,
     /// Whether the answer passes as it comes, so that nothing may hold it back.
     pub passes: bool,
-    pub estimated_input: u64,
+    /// What is counted if the upstream does not.
+    pub prompt: Prompt,
     /// What the upstream is not told as the client said it.
     pub losses: &'a [Loss],
     pub tail: &'a [&'a str],
@@ -176,7 +177,7 @@ impl Pipeline {
             upstream_model: order.target.model.as_str().to_owned(),
             streamed: order.streamed,
             operation: name(order.operation).to_owned(),
-            estimated_input: order.estimated_input,
+            estimated_input: order.prompt.roughly(),
             started_at: self.clock.now(),
             losses: Losses::of(order.losses),
         };
@@ -185,8 +186,8 @@ impl Pipeline {
 
     /// Writes the intent down.
     async fn embark<'a>(&'a self, order: Order<'a>, intent: Intent) -> Result<(Load, Voyage<'a>), Failed> {
-        let meter =
-            self.accounts.begin(intent).await.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
+        let begun = self.accounts.begin(intent, order.prompt).await;
+        let meter = begun.map_err(|it| Failed::here(error::spool(&it), Next::GiveUp))?;
         let broken = match &order.load {
             Load::Upload(freight) => Some(Broken::clone(&freight.broken)),
             Load::None | Load::Json(_) => None,

@@ -32,6 +32,7 @@ use crate::{
     dialect::{
         DialectId, ReplyContext,
         scan::{self, ValueKind},
+        tokenizer::Family,
         verbatim::{self, IncludeUsage},
     },
     kernel::error::{ErrorKind, GatewayError},
@@ -152,7 +153,7 @@ impl Pipeline {
             model_name: wish.model.as_str(),
             streamed: wish.streams,
             passes: wish.streams || wish.operation == Operation::Speech,
-            estimated_input: wish.estimated_input,
+            prompt: wish.prompt.clone(),
             losses: &losses,
             tail: &[],
             query: &[],
@@ -283,15 +284,17 @@ impl Home<'_> {
             scan.string(body, name).ok().flatten().map(std::borrow::Cow::into_owned)
         };
         let (id, model) = (said("id"), said("model"));
-        let told = match self.way.home(body.clone(), self.wish.model.as_str()) {
+        let family = Family::of(voyage.target.model.as_str());
+        let counted = || self.wish.prompt.count(family);
+        let told = match self.way.home(body.clone(), self.wish.model.as_str(), counted) {
             Ok(told) => told,
             Err(it) => return Err(voyage.unreadable(&it)),
         };
         voyage.meter.first_byte();
         voyage.meter.usage(&used);
         voyage.meter.answered(id.as_deref(), model.as_deref());
-        if used.output.is_none() && makes_text(self.wish.operation) {
-            voyage.meter.output_bytes(usage::text_bytes(body));
+        if !used.has_output() && makes_text(self.wish.operation) {
+            voyage.meter.text(&mut usage::text(body));
         }
         voyage.lease.report(&Outcome::Success);
         voyage.meter.end(Ending::Completed, None);

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     catalog::{UpstreamModel, UpstreamName},
     credential::{KeptObject, Lease, Outcome, Shelf},
-    dialect::scan,
+    dialect::{Prompt, scan},
     kernel::{
         error::{ErrorKind, GatewayError},
         id::CredentialId,
@@ -338,7 +338,7 @@ fn order<'a>(
         model_name: operation(shelf).name(),
         streamed: false,
         passes: false,
-        estimated_input: 0,
+        prompt: Prompt::default(),
         losses: &[],
         tail,
         query: &asked.query,

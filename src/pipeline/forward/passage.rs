@@ -12,7 +12,7 @@ use super::{launch::Voyage, usage};
 use crate::{
     credential::{Lease, Outcome},
     dialect::{
-        DialectId, EventEncoder, ReplyContext,
+        DialectId, EventEncoder, Excerpt, ReplyContext,
         framing::sse::SseDecoder,
         verbatim::{Tap, TapEnd},
     },
@@ -79,12 +79,11 @@ impl Watch {
                 out.push_back(piece);
             }
             Self::Completions { tap, .. } => {
-                let before = tap.seen().text_bytes;
                 let mut passed = Vec::new();
                 // A frame that is too long ends as an answer without its end.
                 let _ = tap.push(piece, &mut passed);
                 out.extend(passed);
-                tell(tap, before, meter);
+                tell(tap, meter);
             }
         }
     }
@@ -92,11 +91,10 @@ impl Watch {
     /// The bytes have ended: whether that was the end, and if not, what the client is told.
     fn finish(&mut self, meter: &mut Meter, out: &mut VecDeque<Bytes>) -> Result<(), ErrorKind> {
         let Self::Completions { tap, .. } = self else { return Ok(()) };
-        let before = tap.seen().text_bytes;
         let mut passed = Vec::new();
         let end = tap.finish(&mut passed);
         out.extend(passed);
-        tell(tap, before, meter);
+        tell(tap, meter);
         match end {
             TapEnd::Complete => Ok(()),
             TapEnd::Truncated => {
@@ -117,10 +115,12 @@ impl Watch {
     }
 }
 
-fn tell(tap: &Tap, before: u64, meter: &mut Meter) {
+fn tell(tap: &mut Tap, meter: &mut Meter) {
+    let mut text = Excerpt::default();
+    tap.take_text(&mut text);
+    meter.text(&mut text);
     let seen = tap.seen();
     meter.usage(&seen.usage);
-    meter.output_bytes(usize::try_from(seen.text_bytes - before).unwrap_or(usize::MAX));
     meter.answered(seen.id.as_deref(), seen.model.as_deref());
     if let Some(finish) = &seen.finish {
         meter.finish(DialectId::OpenaiChat.client().finish_reason(finish));

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     catalog::ModelName,
     credential::{Lease, Outcome},
-    dialect::TokenUsage,
+    dialect::{Prompt, TokenUsage},
     kernel::error::{ErrorKind, GatewayError},
     pipeline::{Inbound, Pipeline, Refusal, Trail, attempt::Failed, dispatch::Try, error},
     routing::Target,
@@ -102,7 +102,7 @@ impl Pipeline {
             model_name: model.as_str(),
             streamed: true,
             passes: true,
-            estimated_input: 0,
+            prompt: Prompt::default(),
             losses: &[],
             tail: &[],
             query: &query,

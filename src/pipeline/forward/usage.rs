@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dialect::{
-    TokenUsage,
+    Excerpt, TokenUsage,
     scan::{self, ValueKind},
 };
 
@@ -41,8 +41,8 @@ pub(super) fn of_event(event: &[u8]) -> Option<TokenUsage> {
     Some(read(&event[usage])).filter(|it| !it.is_empty())
 }
 
-/// How many bytes of text a transcript or completion has, for an estimate if there is no usage.
-pub(super) fn text_bytes(body: &[u8]) -> usize {
+/// The text of a transcript or completion, to count if there is no usage.
+pub(super) fn text(body: &[u8]) -> Excerpt {
     #[derive(Deserialize)]
     struct Texts {
         #[serde(default)]
@@ -55,8 +55,14 @@ pub(super) fn text_bytes(body: &[u8]) -> usize {
         #[serde(default)]
         text: String,
     }
-    let texts = serde_json::from_slice::<Texts>(body).ok();
-    texts.map_or(0, |it| it.text.len() + it.choices.iter().map(|it| it.text.len()).sum::<usize>())
+    let mut excerpt = Excerpt::default();
+    if let Ok(texts) = serde_json::from_slice::<Texts>(body) {
+        for text in texts.choices.iter().map(|it| &it.text).chain([&texts.text]) {
+            excerpt.cut();
+            excerpt.push(text);
+        }
+    }
+    excerpt
 }
 
 fn read(usage: &[u8]) -> TokenUsage {
@@ -101,6 +107,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::dialect::tokenizer::Family;
 
     fn of(body: &Value) -> TokenUsage {
         of_reply(body.to_string().as_bytes())
@@ -155,9 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn text_is_counted_in_bytes() {
-        assert_eq!(text_bytes("{\"text\":\"é\"}".as_bytes()), 2);
-        assert_eq!(text_bytes(br#"{"choices":[{"text":"ab"},{"text":"c"}]}"#), 3);
-        assert_eq!(text_bytes(b"plain"), 0);
+    fn text_is_that_of_transcripts_and_of_choices() {
+        let count = |body: &[u8]| text(body).count(Family::Openai);
+        assert_eq!(count(br#"{"text":"hello world"}"#), 2);
+        assert_eq!(count(br#"{"choices":[{"text":"hello world"},{"text":"hello"}]}"#), 3);
+        assert!(text(b"plain").is_empty());
     }
 }

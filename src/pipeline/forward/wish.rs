@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::upload::{Opened, Upload};
+use super::{
+    embed,
+    upload::{Opened, Upload},
+};
 use crate::{
     catalog::ModelName,
     dialect::{
-        DialectId, count,
+        DialectId, Prompt,
         scan::{self, Scan},
     },
     kernel::error::{ErrorKind, GatewayError},
@@ -23,7 +26,7 @@ pub(super) struct Wish {
     pub streams: bool,
     /// Whether a client of completions asked for usage in the stream.
     pub include_usage: bool,
-    pub estimated_input: u64,
+    pub prompt: Prompt,
     pub body: Body,
 }
 
@@ -75,12 +78,18 @@ impl Wish {
         let options = scan.nested(&bytes, "stream_options").ok().flatten();
         let include_usage =
             options.and_then(|it| it.bool(&bytes, "include_usage").ok().flatten()).unwrap_or(false);
+        let prompt = match operation {
+            Operation::Embeddings | Operation::EmbeddingBatch => {
+                Prompt::of_embeddings(inbound.dialect, embed::form(inbound.dialect, operation), &bytes)
+            }
+            _ => Prompt::of_other(&bytes),
+        };
         Ok(Self {
             operation,
             model,
             streams: sends_events,
             include_usage,
-            estimated_input: count::estimate_text(bytes.len()),
+            prompt,
             body: Body::Json { bytes, scan },
         })
     }
@@ -97,7 +106,7 @@ impl Wish {
             model: parse(opened.model())?,
             streams: false,
             include_usage: false,
-            estimated_input: 0,
+            prompt: Prompt::default(),
             body: Body::Upload(Mutex::new(Some(opened))),
         })
     }

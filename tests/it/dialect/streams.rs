@@ -1,6 +1,13 @@
 //! Streams: any chunking, whole answers, grammar, usage, no cross-talk.
 
-use dragoman::dialect::{ChatResponse, DialectId, Recall, TokenUsage, canonical::Extra, collect::unfold};
+use dragoman::dialect::{
+    ChatResponse, DialectId, Excerpt, Recall, TokenUsage,
+    canonical::Extra,
+    collect::unfold,
+    framing::sse::SseDecoder,
+    tokenizer::Family,
+    verbatim::{Fold, Tap},
+};
 use proptest::prelude::*;
 
 use crate::support::{
@@ -42,6 +49,59 @@ fn a_whole_answer_equals_its_stream_collected() {
         let title = stream.title();
         let collected = trip::collect(trip::read(stream.dialect, &[&stream.bytes])).expect(&title);
         assert_eq!(streamable(collected), streamable(answer_of(&answer)), "{title}");
+    }
+}
+
+#[test]
+fn what_passes_untouched_has_the_tokens_of_what_is_translated() {
+    // Where the stream says it in other pieces than a translation does, or at its end alone and with its usage.
+    const OTHERWISE: [&str; 7] = [
+        "openai-responses/done-without-deltas",
+        "openai-responses/only-in-completed",
+        "openai-responses/interleaved-calls",
+        "openai-responses/reasoning",
+        "anthropic-messages/no-arguments",
+        "anthropic-messages/web-search",
+        "gemini/partial-arguments",
+    ];
+    let mut faults = Vec::new();
+    for stream in fixtures::whole_streams() {
+        let mut tap = Tap::new(stream.dialect, false, trip::MAX_FRAME);
+        tap.push(stream.bytes.clone().into(), &mut Vec::new()).unwrap();
+        tap.finish(&mut Vec::new());
+        let mut translated = Excerpt::default();
+        let events = trip::read(stream.dialect, &[&stream.bytes]);
+        for event in &events {
+            translated.watch(event);
+        }
+        let counts = (tap.seen().text.count(Family::Openai), translated.count(Family::Openai));
+        if (counts.0 != counts.1) != OTHERWISE.contains(&stream.title().as_str()) {
+            faults.push(format!("{}: {counts:?}", stream.title()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_stream_folded_in_its_own_words_is_the_whole_answer() {
+    // Read back, so that absent and null, or texts in pieces, are the same.
+    let read = |it: &[u8], dialect: DialectId| {
+        streamable(dialect.client().decode_response(it, &Recall::default()).unwrap()).choices
+    };
+    for answer in fixtures::all("answers") {
+        let streams = fixtures::of(answer.dialect, "streams");
+        let Some(stream) = streams.iter().find(|it| it.name == answer.name) else { continue };
+        let mut frames = Vec::new();
+        let mut sse = SseDecoder::new(trip::MAX_FRAME);
+        sse.push(stream.bytes.clone().into(), &mut frames).unwrap();
+        sse.finish(&mut frames);
+        let mut fold = Fold::new(stream.dialect);
+        for frame in &frames {
+            fold.push(frame);
+        }
+        let title = stream.title();
+        let folded = fold.finish().unwrap_or_else(|| panic!("{title} is not folded"));
+        assert_eq!(read(&folded, stream.dialect), read(&answer.bytes, stream.dialect), "{title}");
     }
 }
 

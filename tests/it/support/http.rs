@@ -50,6 +50,10 @@ impl Request {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Sends it; the answer's head is here when this returns.
     pub(crate) async fn send(&self, address: SocketAddr) -> Reply {
         self.send_claiming(address, self.body.len()).await

@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod generate;
 pub(crate) mod grammar;
 pub(crate) mod http;
+pub(crate) mod pairs;
 pub(crate) mod scripted;
 pub(crate) mod socket;
 pub(crate) mod trip;

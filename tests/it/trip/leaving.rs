@@ -1,11 +1,14 @@
 //! The client leaves: the upstream is told, the lease comes back, what was produced is written down.
 
-use dragoman::usage::Ending;
+use std::cell::Cell;
+
+use dragoman::{dialect::DialectId, usage::Ending};
 
 use super::{chat, chat_stream, messages, messages_stream};
 use crate::support::{
     gateway::{KEY, TestGateway},
     http::Request,
+    pairs::{Wish, every_kind, pairs},
 };
 
 fn request(path: &str, body: String) -> Request {
@@ -79,6 +82,40 @@ async fn leaving_in_the_middle_of_a_whole_answer_ends_it() {
     gateway.idle().await;
     assert_eq!(gateway.outcomes().await, ["aborted"]);
     assert_eq!(gateway.attempt().await.ending, Ending::Abandoned);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn ec_119_leaving_while_a_stream_is_gathered_counts_what_was_produced() {
+    let scenario = "strict: false\nrules: [{ name: stops, fault: { after-events: 7, kind: hang }, reply: { answer: { text: 'one two three four five six seven eight nine ten eleven twelve' } } }]";
+    let gateway = TestGateway::start(&every_kind("streaming: always"), scenario).await;
+    for pair in pairs() {
+        let stays = Cell::new(0);
+        let leaves = async || {
+            let before = gateway.log().await.len();
+            let waiting = pair.ask("Hello", Wish::Whole).begin(gateway.address()).await;
+            gateway
+                .eventually("it is asked", async || (gateway.log().await.len() > before).then_some(()))
+                .await;
+            // Nothing shows how much has come. Who leaves too early stays longer the next time.
+            for _ in 0..stays.get() {
+                gateway.get("/healthz").await;
+            }
+            stays.set(stays.get() + 1);
+            drop(waiting);
+            gateway.idle().await;
+            // Gemini tells what was used as it goes.
+            let is_told = pair.upstream == DialectId::Gemini;
+            gateway
+                .attempts()
+                .await
+                .pop()
+                .filter(|it| it.usage.total_output() > 0 && (it.estimated || is_told))
+        };
+        let row = gateway.eventually("something was produced", leaves).await;
+        assert_eq!((row.ending, row.status), (Ending::Abandoned, Some(200)), "{pair:?}: {row:#?}");
+        assert!(row.usage.total_input() > 0 && row.first_byte_ms.is_some(), "{row:#?}");
+    }
     gateway.stop().await;
 }
 

@@ -1,12 +1,16 @@
 //! What is written down of each attempt.
 
 use dragoman::{
+    dialect::{DialectId, Excerpt, count, tokenizer::Family},
     kernel::id::{CredentialId, TenantId, TenantKeyId},
     usage::Ending,
 };
 
 use super::{chat, chat_stream, messages, messages_stream};
-use crate::support::gateway::TestGateway;
+use crate::support::{
+    gateway::TestGateway,
+    pairs::{EVERY_KIND, Wish, pairs},
+};
 
 const USAGE: &str = "usage: { input: 100, cached: 20, cache-write: 10, output: 50, reasoning: 5 }";
 
@@ -61,27 +65,37 @@ async fn a_row_says_everything_of_its_attempt() {
 }
 
 #[tokio::test]
-async fn what_an_upstream_does_not_say_is_estimated_and_marked() {
-    for (body, is_messages) in [
-        (chat("smart"), false),
-        (chat_stream("smart"), false),
-        (messages("wise"), true),
-        (messages_stream("smart"), true),
-    ] {
-        let text = "A sentence of forty-four letters, more or less.";
-        let scenario = format!(
-            "rules: [{{ name: mute, quirks: [missing-usage], reply: {{ answer: {{ text: '{text}' }} }} }}]"
-        );
-        let gateway = TestGateway::with_both(&scenario).await;
-        let mut reply =
-            if is_messages { gateway.messages(body.clone()).await } else { gateway.chat(body.clone()).await };
-        reply.bytes().await;
-        let row = gateway.attempt().await;
-        assert!(row.estimated && row.ending == Ending::Completed, "{body}: {row:#?}");
-        assert_eq!(row.usage.input, Some(row.intent.estimated_input), "{body}");
-        assert_eq!(row.usage.output, Some(text.len().div_ceil(4) as u64), "{body}");
-        gateway.stop().await;
+async fn what_an_upstream_does_not_say_is_counted_by_the_tokenizer_and_marked() {
+    let thought = "The user wants to know the weather, so I look it up.";
+    let text = "I say \"look\":\n你好 😀.";
+    let scenario = format!(
+        "strict: false\nrules: [{{ name: mute, quirks: [missing-usage], reply: {{ answer: {{ reasoning: '{thought}', text: {text:?}, tools: [{{ name: get_weather, arguments: {{ city: Paris }} }}] }} }} }}]"
+    );
+    let gateway = TestGateway::start(EVERY_KIND, &scenario).await;
+    for pair in pairs() {
+        let family = Family::of(pair.model());
+        for wish in [Wish::Whole, Wish::Stream] {
+            let asked = pair.ask("How is the weather in Paris?", wish);
+            let mut reply = gateway.send(&asked).await;
+            let answer = reply.text().await;
+            let row = gateway.attempts().await.pop().unwrap();
+            assert!(row.estimated && row.ending == Ending::Completed, "{pair:?} {wish:?}: {row:#?}");
+            // Messages says at the beginning of a stream what it was asked.
+            if pair.upstream != DialectId::AnthropicMessages || wish == Wish::Whole {
+                let request = pair.client.server().decode_request(asked.body()).unwrap();
+                assert_eq!(row.usage.input, Some(count::estimate(&request, family)), "{pair:?} {wish:?}");
+            }
+            let mut said = Excerpt::default();
+            let shows_thoughts = answer.contains("The user w");
+            let texts = [text, "get_weather", r#"{"city":"Paris"}"#].into_iter();
+            texts.chain(shows_thoughts.then_some(thought)).for_each(|it| {
+                said.cut();
+                said.push(it);
+            });
+            assert_eq!(row.usage.total_output(), said.count(family), "{pair:?} {wish:?}: {answer}");
+        }
     }
+    gateway.stop().await;
 }
 
 #[tokio::test]

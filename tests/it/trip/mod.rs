@@ -7,6 +7,7 @@ mod conversations;
 mod counting;
 mod credentials;
 mod embeddings;
+mod every_kind;
 mod leaving;
 mod ledger;
 mod losses;

@@ -1,8 +1,13 @@
 //! Answers that are long in coming begin with signs of life, where the operator wants it.
 
+use dragoman::usage::Ending;
 use serde_json::{Value, json};
 
-use crate::support::gateway::{BOTH, TestGateway};
+use crate::support::{
+    fixtures::DIALECTS,
+    gateway::{BOTH, TestGateway},
+    pairs::{Pair, Wish, every_kind},
+};
 
 const SLOW: &str = "rules: [{ delay: { headers: 300ms }, reply: { answer: { text: Hello } } }]";
 const SLOW_ERROR: &str =
@@ -48,6 +53,41 @@ async fn a_failure_after_a_sign_of_life_is_told_in_the_answer() {
     assert_eq!(error["error"]["message"], "no such thing");
     let stream = gateway.messages(asked("wise", true)).await.text().await;
     assert!(stream.contains("event: error\n") && !stream.contains("message_stop"), "{stream}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn ec_075_a_stream_of_nothing_but_signs_of_life_is_given_up_when_its_upstream_says() {
+    let beating = |after: usize| {
+        format!(
+            "strict: false\nrules: [{{ name: beats, when: {{ credential: '*1111' }}, delay: {{ between: 2ms }}, fault: {{ after-events: {after}, kind: heartbeat }}, reply: {{ answer: {{ text: 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen' }} }} }}]"
+        )
+    };
+    let config = every_kind("timeouts: { idle: 150ms, dead-after: 150ms }");
+    let gateway = TestGateway::start(&config, &beating(6)).await;
+    for dialect in DIALECTS {
+        let pair = Pair { client: dialect, upstream: dialect };
+        let mut reply = gateway.send(&pair.ask("Hello", Wish::Stream)).await;
+        let stream = String::from_utf8(reply.bytes().await).unwrap();
+        assert!(stream.contains("one") && stream.contains("error"), "{stream}");
+        let row = gateway.attempts().await.pop().unwrap();
+        assert_eq!((row.ending, row.error.as_deref()), (Ending::Failed, Some("timeout")), "{row:#?}");
+        assert!(row.usage.total_output() > 0 && row.estimated, "{row:#?}");
+    }
+    assert_eq!(gateway.outcomes().await, ["aborted"; 4]);
+    gateway.stop().await;
+
+    // Nothing has reached the client of a whole answer: another credential's chance.
+    let gateway =
+        TestGateway::start(&config.replace("timeouts:", "streaming: always\n    timeouts:"), &beating(6))
+            .await;
+    for dialect in DIALECTS {
+        let pair = Pair { client: dialect, upstream: dialect };
+        let mut reply = gateway.send(&pair.ask("Hello", Wish::Whole)).await;
+        let answer = reply.text().await;
+        assert_eq!((reply.status, reply.header("x-dragoman-attempts")), (200, Some("2")), "{answer}");
+        assert!(answer.contains("You wrote 5 characters."), "{answer}");
+    }
     gateway.stop().await;
 }
 

@@ -1,8 +1,8 @@
 //! What is watched of a stream or an answer of Gemini. Its streams have no terminal: they end when their bytes do.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
-use super::Tap;
+use super::{super::peek, Tap};
 use crate::dialect::{
     SseFrame, WireError,
     gemini::{
@@ -27,6 +27,7 @@ impl Tap {
         }
         for candidate in chunk.candidates.iter().flatten() {
             self.seen.content_seen |= !candidate.parts().is_empty();
+            candidate.parts().iter().for_each(|it| self.watch_part(it.get()));
             let index = u64::from(candidate.index());
             if let Some(word) = candidate.finish() {
                 self.finished.insert(index);
@@ -44,6 +45,49 @@ impl Tap {
         if let Some(usage) = chunk.usage() {
             self.seen.usage = self.usage.add(&usage);
         }
+    }
+}
+
+/// What of a part is text.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'p> {
+    #[serde(borrow, default)]
+    text: Option<&'p RawValue>,
+    #[serde(default)]
+    thought: bool,
+    #[serde(borrow, default)]
+    function_call: Option<Called<'p>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Called<'p> {
+    #[serde(borrow, default)]
+    name: Option<&'p RawValue>,
+    #[serde(borrow, default)]
+    args: Option<&'p RawValue>,
+    #[serde(borrow, default)]
+    partial_args: Option<&'p RawValue>,
+}
+
+impl Tap {
+    /// Takes a part's text, or what it calls and with what.
+    fn watch_part(&mut self, part: &str) {
+        let Ok(told) = serde_json::from_str::<Told<'_>>(part) else { return };
+        match told.text.and_then(|it| peek::string(it.get().as_bytes())) {
+            Some(text) => self.take_text_of(usize::from(told.thought), text),
+            None => self.seen.text.cut(),
+        }
+        let Some(call) = told.function_call else { return };
+        if let Some(name) = call.name.and_then(|it| peek::string(it.get().as_bytes())) {
+            self.seen.text.push_escaped(name);
+            self.seen.text.cut();
+        }
+        // Arguments that come in pieces have paths; those are about as long as the names in what they make.
+        let arguments = call.args.or(call.partial_args);
+        self.seen.text.push(arguments.map_or("", RawValue::get));
+        self.seen.text.cut();
     }
 }
 

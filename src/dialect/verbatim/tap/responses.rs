@@ -4,10 +4,16 @@ use serde_json::{Map, Value};
 
 use super::{super::peek, KEYS, Tap, kind_of, text};
 use crate::dialect::{
-    SseFrame, WireError, json,
+    DialectId, Excerpt, Recall, SseFrame, WireError, json,
     openai_responses::error,
     scan::{self, Scan},
 };
+
+/// Items that call a tool of the client's.
+const CALLS: [&str; 2] = ["function_call", "custom_tool_call"];
+
+/// What the last text was: a piece of one.
+const IN_PIECES: usize = 1;
 
 impl Tap {
     /// Nearly all events are told by their name alone; of those that hold the whole answer only its ends are read.
@@ -19,11 +25,21 @@ impl Tap {
         };
         match kind.as_deref() {
             Some(kind) if kind.strip_suffix(".delta").is_some() => {
-                let lengths = peek::values(data, &KEYS.delta).filter_map(peek::string_length);
-                self.seen.text_bytes += lengths.map(|it| it as u64).sum::<u64>();
+                // Sounds are base64.
+                if !kind.ends_with("audio.delta") {
+                    let texts = peek::values(data, &KEYS.delta).filter_map(peek::string);
+                    texts.for_each(|it| self.take_text_of(IN_PIECES, it));
+                }
                 self.seen.content_seen = true;
             }
-            Some("response.output_item.added" | "response.output_item.done") => self.seen.content_seen = true,
+            Some("response.output_item.added") => {
+                self.watch_name(data);
+                self.seen.content_seen = true;
+            }
+            Some("response.content_part.added" | "response.reasoning_summary_part.added") => {
+                self.seen.text.cut();
+            }
+            Some("response.output_item.done") => self.seen.content_seen = true,
             Some("response.created" | "response.in_progress" | "response.queued") => self.watch_answer(data),
             Some("response.completed" | "response.incomplete" | "response.done") => {
                 self.watch_answer(data);
@@ -47,6 +63,16 @@ impl Tap {
         }
     }
 
+    /// An item begins: takes what is called, if it is a call.
+    fn watch_name(&mut self, data: &[u8]) {
+        self.seen.text.cut();
+        if CALLS.iter().any(|it| is_of_kind(data, it)) {
+            let names = peek::values(data, &KEYS.name).filter_map(peek::string);
+            names.for_each(|it| self.seen.text.push_escaped(it));
+            self.seen.text.cut();
+        }
+    }
+
     /// Looks at the response object of an event, and at nothing in it that it need not read.
     fn watch_answer(&mut self, data: &[u8]) {
         let Ok(Some(response)) = scan::scan(data).and_then(|it| it.nested(data, "response")) else { return };
@@ -66,11 +92,23 @@ impl Tap {
         let Ok(Some(response)) = scan::scan(data).and_then(|it| it.nested(data, "response")) else { return };
         let ends = ends(&response, data);
         self.seen.error = error::told(&ends);
+        if self.text_of != IN_PIECES && !self.seen.usage.has_output() {
+            self.seen.text.append(&mut said_at_once(data));
+        }
         if self.seen.error.is_none() {
             self.seen.finish = Some(reason(&ends, response.span("output").map_or(&[][..], |it| &data[it])));
             self.terminal = true;
         }
     }
+}
+
+/// The text of an answer that came in its last event alone.
+fn said_at_once(event: &[u8]) -> Excerpt {
+    let read = scan::scan(event).ok().and_then(|it| {
+        let response = &event[it.span("response")?];
+        DialectId::OpenaiResponses.client().decode_response(response, &Recall::default()).ok()
+    });
+    read.map_or_else(Excerpt::default, |it| Excerpt::of(&it))
 }
 
 /// What a response object says of its end.
@@ -89,12 +127,12 @@ fn reason(ends: &Map<String, Value>, output: &[u8]) -> String {
     if status != "completed" {
         return status;
     }
-    let calls = ["function_call", "custom_tool_call"];
-    let called = |word: &str| {
-        let quoted = format!("\"{word}\"");
-        peek::values(output, &KEYS.kind).any(|it| it.starts_with(quoted.as_bytes()))
-    };
-    calls.into_iter().find(|it| called(it)).map_or(status, str::to_owned)
+    CALLS.into_iter().find(|it| is_of_kind(output, it)).map_or(status, str::to_owned)
+}
+
+/// Whether something in a text has this `type`.
+fn is_of_kind(data: &[u8], kind: &str) -> bool {
+    peek::values(data, &KEYS.kind).filter_map(peek::string).any(|it| it == kind.as_bytes())
 }
 
 /// Why a whole answer ended, in the upstream's own word.

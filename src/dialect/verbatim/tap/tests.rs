@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dialect::tokenizer::Family;
 
 const CHAT: &str = concat!(
     "data: {\"id\":\"c1\",\"model\":\"gpt\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}\n\n",
@@ -47,7 +48,7 @@ fn a_stream_passes_as_it_came_and_is_counted() {
     assert_eq!(seen.finish.as_deref(), Some("stop"));
     assert_eq!((seen.usage.input, seen.usage.cache_read), (Some(210), Some(1000)));
     assert_eq!((seen.usage.output, seen.usage.reasoning), (Some(30), Some(20)));
-    assert!(seen.content_seen && seen.text_bytes == 16);
+    assert!(seen.content_seen && seen.text.count(Family::Openai) == Family::Openai.count("say \"usage\":{}"));
 
     let (out, end, seen) = pass(DialectId::AnthropicMessages, true, &[MESSAGES.as_bytes()]);
     assert_eq!((out.as_str(), end), (MESSAGES, TapEnd::Complete));
@@ -149,7 +150,7 @@ fn ec_191_an_endless_event_is_an_error() {
 fn a_whole_answer_is_read_where_it_must_be() {
     let body = br#"{"id":"c1","model":"gpt","choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
     let seen = Tapped::whole(DialectId::OpenaiChat, body);
-    assert_eq!((seen.finish.as_deref(), seen.usage.input, seen.text_bytes), (Some("length"), Some(7), 2));
+    assert_eq!((seen.finish.as_deref(), seen.usage.input), (Some("length"), Some(7)));
     let body = br#"{"id":"m1","type":"message","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":{"input_tokens":7,"output_tokens":2}}"#;
     let seen = Tapped::whole(DialectId::AnthropicMessages, body);
     assert_eq!((seen.finish.as_deref(), seen.usage.output), (Some("end_turn"), Some(2)));
@@ -184,7 +185,7 @@ proptest! {
         prop_assert_eq!(cut.0, whole.0);
         prop_assert_eq!(cut.1, whole.1);
         prop_assert_eq!(cut.2.usage, whole.2.usage);
-        prop_assert_eq!(cut.2.text_bytes, whole.2.text_bytes);
+        prop_assert_eq!(cut.2.text, whole.2.text);
     }
 
     #[test]
@@ -220,7 +221,8 @@ fn a_stream_of_responses_is_counted_once_and_known_by_its_end() {
     let (out, end, seen) = pass(responses, false, &[RESPONSES.as_bytes()]);
     assert_eq!((out.as_str(), end), (RESPONSES, TapEnd::Complete));
     assert_eq!((seen.id.as_deref(), seen.model.as_deref()), (Some("resp_1"), Some("gpt")));
-    assert_eq!((seen.finish.as_deref(), seen.text_bytes), (Some("completed"), 5));
+    assert_eq!(seen.finish.as_deref(), Some("completed"));
+    assert_eq!(seen.text.count(Family::Openai), Family::Openai.count("Hello"));
     assert_eq!(
         (seen.usage.input, seen.usage.cache_read, seen.usage.output),
         (Some(210), Some(1000), Some(50))
@@ -237,6 +239,19 @@ fn a_stream_of_responses_is_counted_once_and_known_by_its_end() {
         .replace(r#""status":"completed""#, r#""status":"incomplete""#)
         .replace(r#""incomplete_details":null"#, r#""incomplete_details":{"reason":"max_output_tokens"}"#);
     assert_eq!(pass(responses, false, &[cut.as_bytes()]).2.finish.as_deref(), Some("max_output_tokens"));
+}
+
+#[test]
+fn a_stream_of_responses_that_says_all_at_once_is_counted_too() {
+    let at = RESPONSES.find("event: response.output_text.delta").unwrap();
+    let end = RESPONSES.find("event: response.completed").unwrap();
+    let usage = RESPONSES.find(",\"usage\":{\"input").unwrap();
+    let stream = format!("{}{}}}}}\n\n", &RESPONSES[..at], &RESPONSES[end..usage]);
+    let stream = stream.replace("\"type\":\"message\"", "\"type\":\"message\",\"role\":\"assistant\"");
+    let stream = stream.replace("{\"text\"", "{\"type\":\"output_text\",\"text\"");
+    let (_, end, seen) = pass(DialectId::OpenaiResponses, false, &[stream.as_bytes()]);
+    assert_eq!(end, TapEnd::Complete);
+    assert_eq!(seen.text.count(Family::Openai), Family::Openai.count("Hello"), "{stream}");
 }
 
 #[test]
