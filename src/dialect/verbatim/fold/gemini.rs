@@ -36,8 +36,12 @@ impl Answer {
             let Value::Object(mut candidate) = candidate else { return Err(Unknown) };
             let index = candidate.get("index").and_then(Value::as_u64).unwrap_or(0);
             let content = candidate.shift_remove("content");
+            let likely = candidate.shift_remove("logprobsResult");
             let folded = self.candidates.entry(index).or_default();
             merge_told(&mut folded.fields, candidate);
+            if let Some(Value::Object(likely)) = likely {
+                add_likely(&mut folded.fields, likely);
+            }
             match content {
                 Some(Value::Object(content)) => folded.add(content)?,
                 None | Some(Value::Null) => {}
@@ -112,6 +116,20 @@ fn merge_told(into: &mut Map<String, Value>, fields: Map<String, Value>) {
             (_, value) => {
                 into.insert(name, value);
             }
+        }
+    }
+}
+
+/// Adds how likely a chunk's tokens were: each chunk tells of its own.
+fn add_likely(into: &mut Map<String, Value>, likely: Map<String, Value>) {
+    let Some(Value::Object(all)) = into.get_mut("logprobsResult") else {
+        into.insert("logprobsResult".to_owned(), likely.into());
+        return;
+    };
+    for (key, value) in likely {
+        match (all.get_mut(&key), value) {
+            (Some(Value::Array(told)), Value::Array(more)) => told.extend(more),
+            (_, value) => drop(all.insert(key, value)),
         }
     }
 }
