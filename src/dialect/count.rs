@@ -37,7 +37,7 @@ const MEDIA_STRING: usize = 4_096;
 const TEXT: u64 = 3;
 
 /// Text that is cut into tokens for one estimate, in bytes; what is beyond is counted by its characters.
-const EXACT: usize = 1 << 20;
+const EXACT: usize = 256 << 10;
 
 /// Estimates the tokens of a request's prompt, tools included, as models of a family count.
 pub fn estimate(request: &ChatRequest, family: Family) -> u64 {
