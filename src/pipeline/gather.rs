@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Pipeline, Reply, Trail,
     attempt::{Failed, Flight},
-    lane::{Progress, observe_event},
+    course::{Progress, observe_event},
     pulse::Pulse,
 };
 use crate::{

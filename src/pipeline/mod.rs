@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod compaction;
 pub mod conversation;
 pub mod count;
+mod course;
 pub mod dispatch;
 pub mod error;
 pub mod forward;

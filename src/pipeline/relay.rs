@@ -13,8 +13,8 @@ use super::{
     Pipeline,
     attempt::{Failed, Flight},
     conversation::Keeper,
+    course::Course,
     error,
-    lane::Course,
     pulse::Pulse,
 };
 use crate::{
