@@ -26,7 +26,7 @@ pub const MODELS: [&str; 4] = [CHAT_MODEL, RESPONSES_MODEL, MESSAGES_MODEL, GEMI
 pub fn add(config: &mut Config, simulator: SocketAddr, key: &PlainKey) {
     let root = format!("http://{simulator}");
     for (name, kind, base_url, model) in [
-        ("demo-openai", "openai-compatible", &format!("{root}/v1"), CHAT_MODEL),
+        ("demo-openai", "openai", &format!("{root}/v1"), CHAT_MODEL),
         ("demo-openai-responses", "openai-responses", &format!("{root}/v1"), RESPONSES_MODEL),
         ("demo-anthropic", "anthropic", &root, MESSAGES_MODEL),
         ("demo-google", "gemini", &root, GEMINI_MODEL),

@@ -3,6 +3,7 @@
 mod bad_bodies;
 mod bad_requests;
 mod commands;
+mod demo;
 mod leaving;
 mod lifecycle;
 mod secrets;
