@@ -7,6 +7,8 @@
 //! The short form is valid base64 and begins as the long one does, so that its type can still be told. A client that writes
 //! a mark itself can name nothing but what it sent in the same body.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{
@@ -22,11 +24,17 @@ const INDEX: usize = 8;
 const LENGTH: usize = 12;
 const TAIL: usize = MARK.len() + INDEX + LENGTH;
 
-/// A body without its long media, and these.
-#[derive(Debug)]
+/// A body without its long media, and these. Its `Debug` form says how long they are.
 pub struct Lightened {
     body: Bytes,
     beside: Vec<Bytes>,
+}
+
+impl fmt::Debug for Lightened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let beside: Vec<usize> = self.beside.iter().map(Bytes::len).collect();
+        f.debug_struct("Lightened").field("body", &self.body.len()).field("beside", &beside).finish()
+    }
 }
 
 impl Lightened {

@@ -1,12 +1,14 @@
 //! A body in pieces: what is long is shared with the body it came from, not copied.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 
 /// What is at least this long is worth a piece of its own, in bytes.
 pub const SHARED: usize = 16 << 10;
 
-/// A body, in one piece or several.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A body, in one piece or several. Its `Debug` form says how long it is: it holds what people wrote.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Pieces {
     first: Bytes,
     rest: Vec<Bytes>,
@@ -45,6 +47,12 @@ impl Pieces {
     }
 }
 
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(Bytes::len)).finish()
+    }
+}
+
 impl From<Bytes> for Pieces {
     fn from(body: Bytes) -> Self {
         Self { first: body, rest: Vec::new() }
@@ -67,7 +75,7 @@ impl IntoIterator for Pieces {
 }
 
 /// Writes a body: short runs are gathered in one piece, long ones of another body are shared.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Writer {
     done: Pieces,
     open: BytesMut,

@@ -31,8 +31,7 @@ fn the_printed_key_is_answered_by_every_model_in_every_dialect() {
 /// Paths, bodies, and where the text of the answer is.
 fn asked(model: &str) -> [(String, Value, &'static str); 4] {
     let chat = json!({"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100});
-    let responses =
-        json!({"model": model, "input": "Hello", "store": false});
+    let responses = json!({"model": model, "input": "Hello", "store": false});
     // Claude Code's and Gemini CLI's defaults.
     let messages = json!({
         "model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32_000, "temperature": 1,
