@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::{Ending, Intent, Spool, SpoolError, UsageRecord};
 use crate::{
-    dialect::{Excerpt, Prompt, TokenUsage, canonical::response::FinishReason, tokenizer::Family},
+    dialect::{DialectId, Excerpt, Prompt, TokenUsage, canonical::response::FinishReason, tokenizer::Family},
     kernel::{clock::Clock, error::ErrorKind, id::AttemptId},
 };
 
-/// The output that is said when nothing is there yet (Messages' `message_start`). Some upstreams never say another.
+/// The output that Messages' `message_start` says when nothing is there yet. Some upstreams never say another.
 const FIRST_FIGURE: u64 = 1;
 /// What is counted too high may still be one token.
 const FEW: u64 = 4;
@@ -132,7 +132,7 @@ impl Meter {
     fn settle(&mut self, ending: Ending, error: Option<ErrorKind>) {
         let Some(intent) = self.intent.take() else { return };
         let ended_at = self.accounts.clock.now();
-        let (usage, estimated) = self.measured(ending, &intent.upstream_model);
+        let (usage, estimated) = self.measured(ending, &intent);
         let record = UsageRecord {
             ending,
             error: error.map(|it| it.name().to_owned()),
@@ -159,7 +159,8 @@ impl Meter {
     ///
     /// An upstream that failed without producing anything used nothing. One that was cut off had no chance to give its
     /// last figure, so what it produced counts if that is more than what it said so far.
-    fn measured(&self, ending: Ending, model: &str) -> (TokenUsage, bool) {
+    fn measured(&self, ending: Ending, intent: &Intent) -> (TokenUsage, bool) {
+        let model = &intent.upstream_model;
         let mut usage = self.usage;
         let mut estimated = false;
         let answered = !self.text.is_empty() || matches!(ending, Ending::Completed | Ending::Truncated);
@@ -170,7 +171,10 @@ impl Meter {
                 estimated = true;
             }
         }
-        let is_first_figure = usage.total_output() <= FIRST_FIGURE;
+        // Elsewhere what is said is said at the end, and believed, but for none where there is something.
+        let most =
+            if intent.upstream_dialect == DialectId::AnthropicMessages.name() { FIRST_FIGURE } else { 0 };
+        let is_first_figure = usage.total_output() <= most;
         if !self.text.is_empty() && (is_first_figure || ending != Ending::Completed) {
             let produced = self.text.count(Family::of(model));
             let is_final = ending == Ending::Completed && usage.has_output() && produced <= FEW;
@@ -221,8 +225,12 @@ mod tests {
     }
 
     async fn settled(act: impl FnOnce(&ManualClock, Meter)) -> UsageRecord {
+        settled_of(intent(1), act).await
+    }
+
+    async fn settled_of(intent: Intent, act: impl FnOnce(&ManualClock, Meter)) -> UsageRecord {
         let bench = bench(Limits::default());
-        act(&bench.clock, bench.accounts.begin(intent(1), prompt()).await.unwrap());
+        act(&bench.clock, bench.accounts.begin(intent, prompt()).await.unwrap());
         let mut records = written(bench.dir.path());
         assert_eq!(records.len(), 1);
         records.remove(0)
@@ -310,11 +318,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_first_figure_that_stays_the_only_one_is_none() {
-        for (said, produced, counted) in
-            [(1, "Yes.", 1), (0, PROSE, MODELS.count(PROSE)), (1, PROSE, MODELS.count(PROSE))]
-        {
-            let record = settled(|_, mut meter| {
+    async fn what_is_said_at_the_end_is_believed_but_for_none_where_there_is_something() {
+        let prose = MODELS.count(PROSE);
+        for (dialect, said, produced, counted) in [
+            ("openai-chat", 1, PROSE, 1),
+            ("openai-chat", 0, PROSE, prose),
+            ("anthropic-messages", 1, "Yes.", 1),
+            ("anthropic-messages", 1, PROSE, prose),
+            ("anthropic-messages", 2, PROSE, 2),
+        ] {
+            let intent = Intent { upstream_dialect: dialect.to_owned(), ..intent(1) };
+            let record = settled_of(intent, |_, mut meter| {
                 meter.usage(&used(7, said));
                 meter.text(&mut text(produced));
                 meter.end(Ending::Completed, None);
@@ -322,8 +336,8 @@ mod tests {
             .await;
             assert_eq!(
                 (record.usage, record.estimated),
-                (used(7, counted), counted > 1),
-                "{said} {produced}"
+                (used(7, counted), counted != said),
+                "{dialect} {said} {produced}"
             );
         }
     }
