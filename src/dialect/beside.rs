@@ -110,8 +110,14 @@ fn read(tail: &[u8]) -> Option<(usize, usize)> {
 
 /// Where the base64 of a string begins, if it is an image or a PDF.
 fn payload(string: &[u8]) -> Option<usize> {
-    let is_url = string.get(..5)?.eq_ignore_ascii_case(b"data:");
-    let start = if is_url { memchr::memchr(b',', &string[..HEAD])? + 1 } else { 0 };
+    let mut start = 0;
+    if string.get(..5)?.eq_ignore_ascii_case(b"data:") {
+        start = memchr::memchr(b',', &string[..HEAD])? + 1;
+        // Others are percent-decoded and written anew.
+        if !media::says_base64(&string[..start - 1]) {
+            return None;
+        }
+    }
     let data = std::str::from_utf8(&string[start..]).ok()?;
     let is_media =
         data.len() >= SHARED && media::is_standard(data.as_bytes()) && media::sniff(data).is_some();
@@ -205,6 +211,19 @@ mod tests {
         for text in texts {
             let sent = body(&format!(r#"{{"data":"{text}"}}"#));
             assert_eq!(Lightened::of(&sent).body(), &sent);
+        }
+    }
+
+    #[test]
+    fn a_data_url_that_is_not_said_to_be_base64_stays() {
+        // Its data are percent-decoded and written anew: a mark in them would not be found again.
+        for head in ["data:image/png,", "data:image/png;charset=utf-8,", "data:,"] {
+            let sent = body(&format!(r#"{{"url":"{head}{}"}}"#, picture(SHARED, 'A')));
+            assert_eq!(Lightened::of(&sent).body(), &sent, "{head}");
+        }
+        for head in ["data:image/png;base64,", "DATA:image/png;x=y; BASE64 ,"] {
+            let sent = body(&format!(r#"{{"url":"{head}{}"}}"#, picture(SHARED, 'A')));
+            assert!(Lightened::of(&sent).body().len() < sent.len(), "{head}");
         }
     }
 

@@ -45,12 +45,18 @@ pub fn parse_data_url(url: &str) -> Option<Result<Inline, InvalidMedia>> {
     let Some((head, data)) = rest.split_once(',') else { return Some(Err(InvalidMedia::NoComma)) };
     let mut words = head.split(';').map(str::trim);
     let declared = words.next().filter(|it| it.contains('/'));
-    let data = if head.to_ascii_lowercase().trim_end().ends_with("base64") {
+    let data = if says_base64(head.as_bytes()) {
         Cow::Borrowed(data)
     } else {
         Cow::Owned(STANDARD.encode(percent_decode(data)))
     };
     Some(inline(declared, &data))
+}
+
+/// Whether the data of a data URL are base64, by what stands before its comma.
+pub(in crate::dialect) fn says_base64(head: &[u8]) -> bool {
+    let head = head.trim_ascii_end();
+    head.len().checked_sub(6).is_some_and(|it| head[it..].eq_ignore_ascii_case(b"base64"))
 }
 
 /// Repairs base64 and settles its type.
