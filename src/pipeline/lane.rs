@@ -17,7 +17,6 @@ use super::{
 use crate::{
     dialect::{
         ChatResponse, DialectId, Encoded, Excerpt, Loss, Pieces, Recall, ReplyContext, WireError,
-        beside::Lightened,
         canonical::Namespaced,
         collect,
         verbatim::{Fold, Tap, Tapped},
@@ -150,16 +149,14 @@ impl Lane {
             Way::Verbatim => &Recall::default(),
             Way::Translated(recall) => recall,
         };
-        let light = Lightened::of(body);
         let response = self
             .upstream
             .client()
-            .decode_response(light.body(), recall)
+            .decode_response(body, recall)
             .map_err(|it| unreadable(&error::answer(&it)))?;
         let is_counted = response.usage.is_some_and(|it| it.has_output());
         let text = if is_counted { Excerpt::default() } else { Excerpt::of(&response) };
-        let answer = self.encode_whole(response, text, context, stream);
-        Ok(WholeAnswer { body: light.restore(answer.body).whole(), ..answer })
+        Ok(self.encode_whole(response, text, context, stream))
     }
 
     /// The text of an upstream's whole answer; nothing, if it cannot be read.
